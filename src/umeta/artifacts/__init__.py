@@ -1,0 +1,1 @@
+"""Everything that a run leaves on disk: safetensors, JSON and hashes; never pickle."""

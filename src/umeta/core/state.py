@@ -1,0 +1,67 @@
+"""Knows how modules and their optimizers become one flat mapping of tensors, and back, bit for bit."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from umeta.core.errors import ArtifactError
+
+
+class ModuleState:
+    """A `TrainState` of named modules and named optimizers.
+
+    Args:
+        modules: What is trained, and buffers that training changes.
+        optimizers: Each with the learning rate that the schedule starts from.
+        cosine: Whether `anneal` follows half a cosine down to 0; else the rates stay constant.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        *,
+        cosine: bool = True,
+    ) -> None:
+        self.modules = dict(modules)
+        self.optimizers = dict(optimizers)
+        self._cosine = cosine
+        self._base_lr = {name: [group["lr"] for group in opt.param_groups] for name, opt in self.optimizers.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return weights, buffers and the optimizers' moments."""
+        flat = {
+            f"{name}.{key}": value for name, module in self.modules.items() for key, value in module.state_dict().items()
+        }
+        for name, optimizer in self.optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                flat |= {f"{name}:{index}:{slot}": value for slot, value in slots.items()}
+        return flat
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up values; raises `ArtifactError` if a name or a shape does not fit."""
+        try:
+            for name, module in self.modules.items():
+                prefix = f"{name}."
+                module.load_state_dict(
+                    {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+                )
+        except RuntimeError as error:
+            raise ArtifactError(f"the saved weights are of another network: {str(error).splitlines()[0]}") from error
+        for name, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                owner, _, rest = key.partition(":")
+                if owner == name and rest:
+                    index, slot = rest.split(":")
+                    state.setdefault(int(index), {})[slot] = value.clone()
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    def anneal(self, progress: float) -> None:
+        """Set each learning rate to its first value times `(1 + cos(pi * progress)) / 2`."""
+        factor = (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0))) / 2 if self._cosine else 1.0
+        for name, optimizer in self.optimizers.items():
+            for group, base in zip(optimizer.param_groups, self._base_lr[name], strict=True):
+                group["lr"] = base * factor

@@ -1,0 +1,1 @@
+"""Encoders learned without labels, and the embedding matrices they give."""
