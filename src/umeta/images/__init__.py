@@ -1,0 +1,1 @@
+"""Unlabeled images, and the tasks that can be made of them."""

@@ -1,0 +1,131 @@
+"""Knows what a task of images is, and that a batch of tasks is one index array into a pool."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from umeta.core.rng import Rng
+from umeta.images.embed.encoder import Encoder, embed_all, to_float
+
+Augmentation = Callable[[Tensor, Rng], Tensor]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images, each with its class inside one task.
+
+    Attributes:
+        images: Values in `[0, 1]`, shape [n, c, h, w].
+        labels: Shape [n], in `[0, n_way)`.
+        n_way: Number of classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    n_way: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One few-shot classification task."""
+
+    support: Examples
+    query: Examples
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images that tasks point into; their embeddings by frozen encoders are computed once and kept.
+
+    Attributes:
+        images: uint8, shape [n, c, h, w]; may be memory-mapped.
+        device: Where gathered images go.
+    """
+
+    images: NDArray[np.uint8]
+    device: torch.device | str = "cpu"
+    _embeddings: dict[int, tuple[Encoder, Tensor]] = field(default_factory=dict, repr=False)
+
+    def gather(self, index: NDArray[np.int64]) -> Float[Tensor, "*shape c h w"]:
+        """Return images at any shape of indices as one tensor with values in `[0, 1]`."""
+        picked = torch.from_numpy(self.images[index.ravel()]).to(self.device)
+        return to_float(picked).unflatten(0, index.shape)
+
+    def embedded(self, encoder: Encoder) -> Float[Tensor, "n dim"]:
+        """Return the embedding of the whole pool, computed on the first call for each encoder."""
+        if id(encoder) not in self._embeddings:
+            self._embeddings[id(encoder)] = (encoder, embed_all(encoder, self.images, device=self.device))
+        return self._embeddings[id(encoder)][1]
+
+
+@dataclass(frozen=True)
+class Episodes(Sequence[Episode]):
+    """Many tasks of one shape: class `j` of task `i` has the images `indices[i, j]`, its first `k_shot` as support.
+
+    Attributes:
+        pool: Where the images are.
+        indices: Shape [n_task, n_way, k_shot + n_query].
+        k_shot: Support images per class.
+        augment: Applied to all gathered images at once, or None.
+        rng: What `augment` draws from.
+    """
+
+    pool: Pool
+    indices: NDArray[np.int64]
+    k_shot: int
+    augment: Augmentation | None = None
+    rng: Rng | None = None
+
+    @property
+    def n_way(self) -> int:
+        """Classes per task."""
+        return self.indices.shape[1]
+
+    @property
+    def n_query(self) -> int:
+        """Query images per class."""
+        return self.indices.shape[2] - self.k_shot
+
+    def images(self) -> Float[Tensor, "n_task n_way n_image c h w"]:
+        """Gather, and where asked augment, the images of all tasks in one operation."""
+        images = self.pool.gather(self.indices)
+        if self.augment is None:
+            return images
+        assert self.rng is not None
+        return self.augment(images.flatten(0, 2), self.rng).unflatten(0, self.indices.shape)
+
+    def embedded(self, encoder: Encoder) -> Float[Tensor, "n_task n_way n_image dim"]:
+        """Return the embeddings of all images, from the pool's own store where nothing is augmented."""
+        if self.augment is None:
+            return self.pool.embedded(encoder)[torch.from_numpy(self.indices)]
+        return encoder(self.images().flatten(0, 2)).unflatten(0, self.indices.shape)
+
+    def labels(self, n_each: int) -> Int[Tensor, " n"]:
+        """Return the labels of `n_each` images of every class, class after class; the same for every task."""
+        return torch.arange(self.n_way).repeat_interleave(n_each)
+
+    def chunk(self, n_tasks: int) -> "list[Episodes]":
+        """Cut the batch into batches of at most `n_tasks`."""
+        return [self[first : first + n_tasks] for first in range(0, len(self), n_tasks)]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, item: int) -> Episode: ...
+    @overload
+    def __getitem__(self, item: slice) -> "Episodes": ...
+    def __getitem__(self, item: int | slice) -> "Episode | Episodes":
+        if isinstance(item, slice):
+            return Episodes(self.pool, self.indices[item], self.k_shot, self.augment, self.rng)
+        images = Episodes(self.pool, self.indices[item][None], self.k_shot, self.augment, self.rng).images()[0]
+        support, query = images[:, : self.k_shot].flatten(0, 1), images[:, self.k_shot :].flatten(0, 1)
+        return Episode(
+            Examples(support, self.labels(self.k_shot), self.n_way), Examples(query, self.labels(self.n_query), self.n_way)
+        )

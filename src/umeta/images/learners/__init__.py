@@ -1,0 +1,1 @@
+"""Meta-learners for images, and the baselines without meta-learning, all behind the one waist."""

@@ -1,0 +1,111 @@
+"""Knows the four-block convolutional network that few-shot papers compare on, in its pooled and its strided form."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+
+
+class BatchNorm(nn.Module):
+    """Normalize channels by stored statistics or by those of the call, by explicit choice.
+
+    Args:
+        n_channels: Channels of the input.
+        stored: True keeps running averages, updated in training mode and used in evaluation mode, so that one image's result never depends
+            on another. False uses the statistics of the images in the call, in either mode, and has no buffers, so that
+            `torch.func.vmap` can run it.
+        scale: Whether there is a learned scale beside the learned shift.
+    """
+
+    def __init__(self, n_channels: int, *, stored: bool, scale: bool = True) -> None:
+        super().__init__()
+        self.stored = stored
+        self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        if stored:
+            self.register_buffer("mean", torch.zeros(n_channels))
+            self.register_buffer("var", torch.ones(n_channels))
+
+    def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n c h w"]:
+        """Normalize; `n_reference` takes the statistics from the first so many images only (a support set, say)."""
+        if self.stored:
+            assert n_reference is None, "stored statistics need no reference"
+            return F.batch_norm(images, self.mean, self.var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
+        if n_reference is None:
+            return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=EPSILON)
+        reference = images[:n_reference]
+        mean = reference.mean((0, 2, 3), keepdim=True)
+        var = (reference - mean).square().mean((0, 2, 3), keepdim=True)
+        gain = torch.rsqrt(var + EPSILON)
+        if self.weight is not None:
+            gain = gain * self.weight.view(-1, 1, 1)
+        return (images - mean) * gain + self.bias.view(-1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Conv4Config:
+    """Which Conv4.
+
+    Attributes:
+        channels: Of the input image.
+        side: Of the input image, in pixels.
+        width: Filters in each block.
+        downsample: "pool" halves by 2 x 2 maxima after each block and lays out the last map as the vector (ProtoNets); "stride" uses
+            convolutions of stride 2 and averages the last map over its places (MAML on Omniglot).
+        stored: Whether normalization uses stored statistics; see `BatchNorm`.
+        scale: Whether normalization has a learned scale (absent in the MAML authors' code).
+    """
+
+    channels: int
+    side: int
+    width: int = 64
+    downsample: Literal["pool", "stride"] = "pool"
+    stored: bool = True
+    scale: bool = True
+
+    @property
+    def n_dim(self) -> int:
+        """Dimensions of the output."""
+        return self.width if self.downsample == "stride" else self.width * max(self.side // 16, 1) ** 2
+
+
+class Conv4(nn.Module):
+    """Four times: 3 x 3 convolution, batch normalization, rectifier, half the size.
+
+    Args:
+        config: Which one.
+        generator: Draws the initial weights (Xavier uniform, zero bias).
+
+    Source:
+        Vinyals et al. 2016 (arXiv:1606.04080), as used by Snell et al. 2017 (pooled, 64 filters) and Finn et al. 2017 (strided on
+        Omniglot).
+    """
+
+    def __init__(self, config: Conv4Config, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        stride = 2 if config.downsample == "stride" else 1
+        widths = [config.channels, *[config.width] * 4]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.norms = nn.ModuleList(BatchNorm(config.width, stored=config.stored, scale=config.scale) for _ in range(4))
+        with torch.no_grad():
+            for conv in self.convs:
+                assert isinstance(conv, nn.Conv2d)
+                nn.init.xavier_uniform_(conv.weight, generator=generator)
+
+    def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n dim"]:
+        """Embed images; `n_reference` as in `BatchNorm`."""
+        out = images
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            out = F.relu(norm(conv(out), n_reference))
+            if self.config.downsample == "pool" and out.shape[-1] > 1:
+                out = F.max_pool2d(out, 2)
+        return out.mean((2, 3)) if self.config.downsample == "stride" else out.flatten(1)

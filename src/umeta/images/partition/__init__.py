@@ -1,0 +1,1 @@
+"""Ways to cut an embedding into clusters that stand in for classes."""

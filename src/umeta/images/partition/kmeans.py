@@ -1,0 +1,106 @@
+"""Knows how CACTUs cuts an embedding: k-means, repeated under random diagonal metrics."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from umeta.core.errors import InputError
+from umeta.core.rng import Rng
+
+
+@dataclass(frozen=True)
+class KMeansPartitioner:
+    """Cut one embedding into `k` clusters, several times, each time in another metric.
+
+    Partition 0 clusters the embedding as it is; every further one first multiplies each dimension by its own `w ~ U(0, 1)`.
+
+    Attributes:
+        k: Clusters per partition.
+        n_partitions: How many.
+        n_iter: Lloyd iterations.
+        max_tries: A clustering with fewer than `min_share * k` clusters of usable size is drawn anew, at most so often; the best is kept.
+        min_share: See `max_tries`.
+
+    Source:
+        Hsu et al. 2019 (arXiv:1810.02334), section 2.2 and the authors' code. Departures: faiss instead of scikit-learn, `n_iter`
+        iterations instead of convergence, and a bound on the tries.
+    """
+
+    k: int = 500
+    n_partitions: int = 100
+    n_iter: int = 25
+    max_tries: int = 3
+    min_share: float = 0.75
+
+    def fit(
+        self,
+        embedding: Float[Tensor, "n dim"],
+        rng: Rng,
+        *,
+        min_size: int,
+        seconds: float | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[NDArray[np.int32]]:
+        """Return one array of pseudo-labels in `[0, k)` per partition.
+
+        Args:
+            embedding: One vector per image.
+            rng: Partition `p` uses `rng.fork("partition", p)`.
+            min_size: Images that a cluster needs to be usable.
+            seconds: Stop early, after at least one partition, once so much time is spent; None finishes all.
+            on_progress: Called with partitions done and wanted.
+
+        Raises:
+            InputError: Fewer images than `k`, or all embeddings alike.
+        """
+        points = np.ascontiguousarray(embedding.numpy(), np.float32)
+        if len(points) < self.k:
+            raise InputError(f"{self.k} clusters need at least {self.k} images, there are {len(points)}; use fewer clusters")
+        if float(np.ptp(points, axis=0).max(initial=0.0)) == 0.0:
+            raise InputError("all embeddings are the same: there is only one cluster and nothing to tell apart; give different images")
+        began = time.monotonic()
+        labels: list[NDArray[np.int32]] = []
+        for index in range(self.n_partitions):
+            if labels and seconds is not None and time.monotonic() - began > seconds:
+                break
+            labels.append(self._partition(points, rng.fork("partition", index), min_size, scaled=index > 0))
+            if on_progress:
+                on_progress(index + 1, self.n_partitions)
+        return labels
+
+    def _partition(self, points: NDArray[np.float32], rng: Rng, min_size: int, *, scaled: bool) -> NDArray[np.int32]:
+        best: NDArray[np.int32] | None = None
+        most = -1
+        for attempt in range(self.max_tries):
+            stream = rng.fork("attempt", attempt)
+            view = points
+            if scaled:
+                view = points * stream.fork("scale").numpy().random(points.shape[1], np.float32)
+            labels = self._cluster(view, stream.fork("seed").integer(2**31 - 1))
+            usable = int((np.bincount(labels, minlength=self.k) >= min_size).sum())
+            if usable > most:
+                best, most = labels, usable
+            if usable > self.min_share * self.k:
+                break
+        assert best is not None
+        return best
+
+    def _cluster(self, points: NDArray[np.float32], seed: int) -> NDArray[np.int32]:
+        kmeans = faiss.Kmeans(
+            points.shape[1],
+            self.k,
+            niter=self.n_iter,
+            nredo=10 if self.n_partitions == 1 else 1,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(points),
+        )
+        kmeans.train(points)
+        _, nearest = kmeans.index.search(points, 1)
+        return nearest[:, 0].astype(np.int32)

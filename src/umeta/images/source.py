@@ -1,0 +1,278 @@
+"""Knows where unlabeled images come from: a folder, an array, or an .npz file, none of which has a label field."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from umeta.core.errors import InputError, UmetaError
+from umeta.images.pixels import BadImageError as BadImageError
+from umeta.images.pixels import Pixels, decode_file, gray_if_equal
+
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
+_NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+_ACCEPTED = "a folder of images, or an .npz file with an array `images`"
+_CHUNK = 16
+T = TypeVar("T")
+
+
+class ImageSource(Protocol):
+    """A fixed, ordered collection of images. It has no label field, and its folder names are not labels.
+
+    `read` may be called from several threads at once. It returns `[h, w]` (gray) or `[h, w, 3]` (color) and raises
+    `BadImageError` for an image that cannot be used.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where the images are, in a form that a person recognizes."""
+
+    def __len__(self) -> int:
+        """Return the number of candidate images, readable or not."""
+
+    def item_name(self, index: int, /) -> str:
+        """Return what to call one image in messages."""
+
+    def read(self, index: int, /) -> Pixels:
+        """Return the pixels of one image."""
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A source that can tell whether its content may have changed; one that cannot is known by name and length only."""
+
+    def fingerprint(self) -> str:
+        """Return a text that differs whenever an image was added, removed or rewritten."""
+
+
+class FolderSource:
+    """Images in a folder and its subfolders, in the order of their relative paths.
+
+    Candidates are regular files (or links to one) with a usual image extension in any case; the format is told from the
+    content. Linked folders are not followed, so a loop of links ends. `umeta.images.pixels` states how a file becomes
+    pixels.
+
+    Attributes:
+        name: The folder's absolute path.
+        n_other: Files that are not candidates: other extensions, dangling links, pipes, and macOS `._` companions.
+        skipped_folders: Relative paths of subfolders not entered, because they are links or cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Scan the folder without opening any image.
+
+        Args:
+            path: An existing folder.
+
+        Raises:
+            InputError: If the folder cannot be listed or holds no candidate.
+        """
+        self.name = str(Path(path).absolute())
+        self._names: list[str] = []
+        self.n_other = 0
+        skipped: list[str] = []
+        self._scan(skipped)
+        self._names.sort()
+        self.skipped_folders = tuple(sorted(skipped))
+        if not self._names:
+            looked_for = ", ".join(f"*.{extension}" for extension in IMAGE_EXTENSIONS)
+            unseen = f"; {len(skipped)} linked or unreadable subfolders were not entered" if skipped else ""
+            raise InputError(f"no images found in {path} (looked for {looked_for}){unseen}")
+
+    def _scan(self, skipped: list[str]) -> None:
+        prefixes = [""]
+        while prefixes:
+            prefix = prefixes.pop()
+            try:
+                with os.scandir(Path(self.name, prefix)) as entries:
+                    for entry in entries:
+                        relative = prefix + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            prefixes.append(f"{relative}/")
+                        elif _is_candidate(entry):
+                            self._names.append(relative)
+                        elif entry.is_symlink() and Path(entry.path).is_dir():
+                            skipped.append(relative)
+                        else:
+                            self.n_other += 1
+            except OSError as error:
+                if not prefix:
+                    raise InputError(f"cannot list the folder {self.name}: {error.strerror or error}") from error
+                skipped.append(prefix.rstrip("/"))
+
+    def __len__(self) -> int:
+        """Return the number of candidate files."""
+        return len(self._names)
+
+    def item_name(self, index: int) -> str:
+        """Return the file's path relative to the folder, with `/` between the parts."""
+        return self._names[index]
+
+    def fingerprint(self) -> str:
+        """Return a hash of every candidate's path, size and time of change."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name in self._names:
+            try:
+                status = Path(self.name, name).stat()
+                line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+            except OSError:
+                line = f"{name}\0gone\0"
+            digest.update(line.encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+    def read(self, index: int) -> Pixels:
+        """Decode one file by the rules of this class.
+
+        Raises:
+            BadImageError: If it is empty, truncated, too large, or not an image.
+        """
+        return decode_file(Path(self.name, self._names[index]))
+
+
+class ArraySource:
+    """Images that are already one array in memory, or in a memory-mapped file.
+
+    Attributes:
+        name: As given.
+    """
+
+    def __init__(self, images: NDArray[np.generic], name: str) -> None:
+        """Wrap the array without copying it.
+
+        Args:
+            images: uint8 `[n, h, w]` or `[n, h, w, c]` with c 1 or 3.
+            name: What to call the collection in messages.
+
+        Raises:
+            InputError: If the type or shape is another one, or there is no image.
+        """
+        color_ok = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+        if images.dtype != np.uint8 or not color_ok:
+            found = f"{images.dtype} {list(images.shape)}"
+            raise InputError(f"{name}: images must be uint8 [n, h, w] or [n, h, w, c] with c 1 or 3; found {found}")
+        if images.size == 0:
+            raise InputError(f"no images found in {name} (the array's shape is {list(images.shape)})")
+        self.name = name
+        self._images: Pixels = images.view(np.uint8)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._images)
+
+    def item_name(self, index: int) -> str:
+        """Return the image's index as text."""
+        return str(index)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the shape and all pixels."""
+        digest = hashlib.blake2b(repr(self._images.shape).encode(), digest_size=16)
+        for image in self._images:
+            digest.update(np.ascontiguousarray(image).data)
+        return digest.hexdigest()
+
+    def read(self, index: int) -> Pixels:
+        """Return one image, as gray if its channels are equal everywhere."""
+        return gray_if_equal(np.ascontiguousarray(self._images[index]))
+
+
+def open_npz(path: str | Path) -> ArraySource:
+    """Open the array `images` of an `.npz` file; other arrays in it, labels for instance, are not read.
+
+    Raises:
+        InputError: If the file is not an `.npz`, or `images` is missing or of a wrong type or shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = sorted(archive.files)
+            images = archive["images"] if "images" in found else None
+    except MemoryError as error:
+        raise UmetaError(f"{path}: the array `images` does not fit in memory") from error
+    except Exception as error:  # zip, zlib and NumPy headers each have their own errors
+        raise InputError(f"{path}: cannot be read as an .npz file with an array `images` ({error})") from error
+    if images is None:
+        raise InputError(f"{path}: has no array `images`; found {', '.join(found) or 'nothing'}")
+    return ArraySource(images, str(Path(path).absolute()))
+
+
+def open_source(spec: str | Path) -> ImageSource:
+    """Open a folder of images or an `.npz` file.
+
+    Args:
+        spec: A path; `~` is the home folder. Names of benchmarks are resolved before this is called.
+
+    Raises:
+        InputError: If nothing is there, or it is something else.
+    """
+    path = Path(spec).expanduser()
+    suffix = path.suffix.lower()
+    if str(spec) == "" or not path.exists():
+        raise InputError(f"source {str(spec)!r} does not exist; give {_ACCEPTED}")
+    if path.is_dir():
+        return FolderSource(path)
+    if suffix == ".npz" and path.is_file():
+        return open_npz(path)
+    if suffix in _NEVER_OPENED:
+        raise InputError(f"{spec}: a {suffix} file can run code and is never opened; give {_ACCEPTED}")
+    if suffix[1:] in IMAGE_EXTENSIONS:
+        raise InputError(f"{spec} is a single image; give the folder that holds your images, such as {path.parent}")
+    raise InputError(f"{spec}: cannot be used as a source of images; give {_ACCEPTED}")
+
+
+def read_all(
+    source: ImageSource, indices: Sequence[int], work: Callable[[Pixels], T], n_workers: int
+) -> Generator[tuple[int, T | BadImageError], None, None]:
+    """Read many images on several threads while only a bounded number is in memory.
+
+    Args:
+        source: Where to read.
+        indices: Which images, in the order wanted.
+        work: Turns the pixels into what is kept; runs on the threads.
+        n_workers: Threads, at least 1.
+
+    Yields:
+        Each index with the result of `work`, or with the error if the image is bad.
+    """
+
+    def run(chunk: Sequence[int]) -> list[tuple[int, T | BadImageError]]:
+        results: list[tuple[int, T | BadImageError]] = []
+        for index in chunk:
+            try:
+                results.append((index, work(gray_if_equal(source.read(index)))))
+            except BadImageError as error:
+                results.append((index, error))
+        return results
+
+    pending: deque[Future[list[tuple[int, T | BadImageError]]]] = deque()
+    pool = ThreadPoolExecutor(n_workers)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            for start in range(0, len(indices), _CHUNK):
+                pending.append(pool.submit(run, indices[start : start + _CHUNK]))
+                if len(pending) > 2 * n_workers:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _is_candidate(entry: os.DirEntry[str]) -> bool:
+    stem, dot, extension = entry.name.rpartition(".")
+    if not dot or extension.lower() not in IMAGE_EXTENSIONS or stem.startswith("._"):
+        return False
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False

@@ -1,0 +1,1 @@
+"""Ways to propose tasks from unlabeled images."""
