@@ -126,7 +126,7 @@ def _scaled(values: NDArray[np.generic]) -> Pixels:
         raise BadImageError("no finite pixel")
     lowest, highest = real[finite].min(), real[finite].max()
     real[~finite] = lowest
-    scaled: Pixels = np.rint((real - lowest) * (255 / ((highest - lowest) or 1.0))).astype(np.uint8)
+    scaled: Pixels = np.rint((real - lowest) * 255 / ((highest - lowest) or 1.0)).astype(np.uint8)
     return scaled
 
 

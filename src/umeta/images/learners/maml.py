@@ -133,11 +133,13 @@ class GradientProcedure:
     Attributes:
         model: The shared weights; never changed.
         inner: How a task is learned.
+        every_step: Whether `logits` scores queries after every step or only after the last.
         chunk_size: Tasks that `logits` adapts at once; bounds memory.
     """
 
     model: Conv4Classifier
     inner: InnerLoop
+    every_step: bool = True
     chunk_size: int = 25
 
     @property
@@ -155,14 +157,14 @@ class GradientProcedure:
 
     @torch.no_grad()
     def logits(self, episodes: Episodes, rng: Rng) -> Float[Tensor, "n_stage n_task n_query n_way"]:
-        """Adapt to all tasks of a chunk in one vmapped call; stage `i` is after `i` steps."""
+        """Adapt to all tasks of a chunk in one vmapped call; stage `i` is after `i` steps, or there is one, after the last."""
         model, weights = self._widened(episodes.n_way)
         labels = episodes.labels(episodes.k_shot)
         inner = replace(self.inner, first_order=True)
 
         def one(support: Tensor, query: Tensor) -> Tensor:
             examples = Examples(support, labels.to(support.device), episodes.n_way)
-            return torch.stack(inner.run(model, weights, examples, query, every_step=True)[1])
+            return torch.stack(inner.run(model, weights, examples, query, every_step=self.every_step)[1])
 
         parts = []
         for chunk in episodes.chunk(self.chunk_size):
@@ -206,7 +208,7 @@ class GradientProcedure:
             CACTUs' code trains it with rate 0.1 on the summed loss for 200 steps.
         """
         model = Conv4Classifier(net, n_way, rng.torch()).requires_grad_(False)
-        return cls(model, InnerLoop(lr=lr, n_steps=n_steps, first_order=True))
+        return cls(model, InnerLoop(lr=lr, n_steps=n_steps, first_order=True), every_step=False)
 
 
 @dataclass(frozen=True)

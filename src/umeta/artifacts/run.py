@@ -1,0 +1,222 @@
+"""Knows the run folder: what is in it, who may write to it, and where a stopped run goes on."""
+
+import csv
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from umeta.artifacts.artifact import read_artifact, read_json, sha256, write_artifact, write_json
+from umeta.core.errors import ArtifactError, InputError, UmetaError
+from umeta.core.loop import Pace, Position
+from umeta.core.metalearner import Metrics, StateT, TrainState
+from umeta.core.progress import Reporter
+
+KEPT_CHECKPOINTS = 2
+CHECKPOINT_EVERY_S = 20.0
+METRICS_EVERY_S = 5.0
+METRICS_HEADER = ("stage", "step", "elapsed_s", "name", "value")
+
+
+class RunFolder:
+    """One run on disk: `config.json`, `manifest.json`, `metrics.csv`, TensorBoard events, `checkpoint/`, `procedure/`.
+
+    Make one by `start`; close it by `finish` or `release`.
+
+    Args:
+        path: The folder.
+        config: What `config.json` holds.
+        elapsed_s: Seconds that earlier parts of this run have spent.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], elapsed_s: float) -> None:
+        self.path = path
+        self.config = config
+        self._began = time.monotonic() - elapsed_s
+        self._lock = path / ".lock"
+
+    @classmethod
+    def start(cls, path: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunFolder":
+        """Take possession of a run folder.
+
+        Raises:
+            InputError: It exists and neither `resume` nor `overwrite` was asked for; it holds a run with another configuration; it is
+                not a run folder; another process is at work in it.
+            UmetaError: It cannot be written.
+        """
+        try:
+            occupied = path.exists() and (not path.is_dir() or any(path.iterdir()))
+            is_run = (path / "config.json").is_file()
+            if occupied and not (resume or overwrite):
+                raise InputError(f"{path} exists; go on with --resume, start anew with --overwrite, or choose another --out")
+            if occupied and not is_run and not (path.is_dir() and {p.name for p in path.iterdir()} <= {".lock", "cache", "skipped.csv"}):
+                raise InputError(f"{path} is not a run folder, so it is left alone; choose another --out")
+            if resume and is_run:
+                was = read_json(path / "config.json")
+                changed = sorted(key for key in {*was, *config} if was.get(key) != config.get(key))
+                if changed:
+                    told = ", ".join(f"{key} was {was.get(key)!r}, now {config.get(key)!r}" for key in changed)
+                    raise InputError(f"{path} holds a run with other settings ({told}); resume with the same, or use --overwrite")
+            path.mkdir(parents=True, exist_ok=True)
+            cls._take_lock(path / ".lock")
+            if overwrite and not resume:
+                for entry in path.iterdir():
+                    if entry.name != ".lock":
+                        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            for stale in [*path.glob("*.tmp-*"), *path.glob("*/*.tmp-*"), *path.glob("*.old-*"), *path.glob("*/*.old-*")]:
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+        except OSError as error:
+            raise UmetaError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
+        elapsed_s = 0.0
+        if (path / "progress.json").is_file():
+            elapsed_s = float(read_json(path / "progress.json").get("elapsed_s", 0.0))
+        run = cls(path, config, elapsed_s)
+        write_json(path / "config.json", config)
+        return run
+
+    @staticmethod
+    def _take_lock(lock: Path) -> None:
+        try:
+            owner = int(lock.read_text())
+        except (FileNotFoundError, ValueError):
+            owner = 0
+        if owner and owner != os.getpid() and Path(f"/proc/{owner}").exists():
+            raise InputError(f"process {owner} is at work in {lock.parent}; wait for it or choose another --out")
+        lock.write_text(str(os.getpid()))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds that this run has taken so far, those before a stop included."""
+        return time.monotonic() - self._began
+
+    def remember(self, key: str, make: Callable[[], Any]) -> Any:
+        """Return a JSON value that is decided once in the life of a run and then kept, such as a stage's share of the budget."""
+        path = self.path / "progress.json"
+        content = read_json(path) if path.is_file() else {}
+        if key not in content:
+            content[key] = make()
+            write_json(path, content | {"elapsed_s": self.elapsed_s})
+        return content[key]
+
+    def note_elapsed(self) -> None:
+        """Save the time spent, so that a resumed run keeps its budget."""
+        path = self.path / "progress.json"
+        content = read_json(path) if path.is_file() else {}
+        write_json(path, content | {"elapsed_s": self.elapsed_s})
+
+    def save_checkpoint(self, stage: str, position: Position, state: TrainState) -> None:
+        """Save a stage's state and keep the last two."""
+        info = {"stage": stage, "step": position.step, "elapsed_s": position.elapsed_s, "progress": position.progress}
+        write_artifact(self.path / "checkpoint" / f"{stage}-{position.step:09d}", "checkpoint", state.tensors(), info)
+        for old in self._checkpoints(stage)[:-KEPT_CHECKPOINTS]:
+            shutil.rmtree(old)
+        self.note_elapsed()
+
+    def load_checkpoint(self, stage: str, state: StateT) -> Position | None:
+        """Load the newest whole checkpoint of a stage into `state`; None if there is none."""
+        for folder in reversed(self._checkpoints(stage)):
+            try:
+                tensors, info = read_artifact(folder, "checkpoint")
+            except ArtifactError:
+                continue
+            state.load_tensors(tensors)
+            return Position(info["step"], info["elapsed_s"], info["progress"])
+        return None
+
+    def _checkpoints(self, stage: str) -> list[Path]:
+        return sorted((self.path / "checkpoint").glob(f"{stage}-?????????"))
+
+    def finish(self, manifest: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+        """Write the manifest: versions, machine, time, what was seen, and the hash of each file named."""
+        versions = {name: metadata.version(name) for name in ("umeta", "torch", "numpy", "faiss-cpu", "safetensors")}
+        machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+        content = {
+            "format": 1,
+            **manifest,
+            "elapsed_s": round(self.elapsed_s, 1),
+            "versions": versions,
+            "machine": machine,
+            "sha256": {name: sha256(path) for name, path in files.items()},
+        }
+        write_json(self.path / "manifest.json", content)
+        self.release()
+
+    def release(self) -> None:
+        """Let another process work in the folder."""
+        self._lock.unlink(missing_ok=True)
+
+
+class StageObserver:
+    """Watches one stage of a run: metrics, progress, checkpoints, and the wish to stop.
+
+    Args:
+        run: The folder.
+        stage: The stage's name in files.
+        pace: The stage's pace, for the line that is shown.
+        reporter: Where progress goes.
+        stop: Whether somebody asked to stop.
+        shown: The metric on the progress line.
+        start_step: Metrics after this step, left by a killed run, are dropped.
+    """
+
+    def __init__(
+        self, run: RunFolder, stage: str, pace: Pace, reporter: Reporter, stop: Callable[[], bool], shown: str, start_step: int
+    ) -> None:
+        self._run, self._stage, self._pace, self._reporter, self._stop, self._shown = run, stage, pace, reporter, stop, shown
+        self._average: dict[str, float] = {}
+        self._last_metrics = self._last_checkpoint = time.monotonic()
+        self._path = run.path / "metrics.csv"
+        self._drop_after(start_step)
+        self._events = SummaryWriter(str(run.path / "events"), purge_step=start_step)  # type: ignore[no-untyped-call]
+
+    def _drop_after(self, step: int) -> None:
+        if not self._path.exists():
+            self._write([METRICS_HEADER])
+            return
+        with self._path.open(newline="") as file:
+            rows = [row for row in csv.reader(file) if len(row) == len(METRICS_HEADER)]
+        kept = [row for row in rows if row[0] != self._stage or int(row[1]) <= step]
+        if len(kept) < len(rows):
+            self._path.unlink()
+            self._write(kept)
+
+    def _write(self, rows: list[Any]) -> None:
+        with self._path.open("a", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    def on_step(self, position: Position, metrics: Metrics) -> None:
+        """Show progress, and every few seconds write the running averages."""
+        for name, value in metrics.items():
+            self._average[name] = 0.95 * self._average.get(name, value) + 0.05 * value
+        self._reporter.update(position.progress, f"step {position.step}  {self._shown} {self._average[self._shown]:.4f}")
+        now = time.monotonic()
+        if position.step == 1 or position.progress >= 1.0 or now - self._last_metrics >= METRICS_EVERY_S:
+            self._last_metrics = now
+            rows = []
+            for name, value in self._average.items():
+                rows.append((self._stage, position.step, f"{position.elapsed_s:.1f}", name, f"{value:.6g}"))
+                self._events.add_scalar(f"{self._stage}/{name}", value, position.step)  # type: ignore[no-untyped-call]
+            self._write(rows)
+
+    def wants_checkpoint(self, position: Position) -> bool:
+        """Whether the last save is long ago, or the stage is over."""
+        return position.progress >= 1.0 or time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
+
+    def save(self, position: Position, state: StateT) -> None:
+        """Write a checkpoint."""
+        self._run.save_checkpoint(self._stage, position, state)
+        self._last_checkpoint = time.monotonic()
+
+    def wants_stop(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._stop()
+
+    def close(self) -> None:
+        """Write out what TensorBoard holds back."""
+        self._events.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,283 @@
+"""Knows what each verb is called with; the work itself is imported only when a verb runs."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from tyro.conf import Positional, arg
+
+from umeta.core.errors import InputError
+
+
+class Verb(Protocol):
+    """One command."""
+
+    example: ClassVar[str]
+
+    def run(self) -> int:
+        """Do it; returns the exit code."""
+        ...
+
+
+def seconds(budget: str) -> float:
+    """Return the seconds in "90s", "20m" or "2h"; raises `InputError` for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    if found is None or float(found[1]) <= 0:
+        raise InputError(f"--budget {budget!r} is not a time; write 90s, 20m or 2h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def say(text: str) -> None:
+    """Print to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(content: Any) -> None:
+    """Print one JSON object, and nothing else, to standard output."""
+    sys.stdout.write(json.dumps(content, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Run the main job on built-in data: glyphs of fonts, whole scripts held out for the test."""
+
+    example: ClassVar[str] = "umeta demo"
+    out: Path = Path("runs/demo")
+    """Where the run goes; an earlier demo there is replaced."""
+    budget: str = "80s"
+    """Time to learn."""
+    seed: int = 0
+    """Of all randomness."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.demo import run_demo
+
+        return run_demo(self.out, seconds(self.budget), self.seed)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Say what is in a source: counts, sizes, duplicates, bad files. Nothing is changed."""
+
+    example: ClassVar[str] = "umeta inspect photos/"
+    source: Positional[str]
+    """A folder, an .npz, or a benchmark's name."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.show import inspection_text
+        from umeta.images.inspection import inspect_source
+        from umeta.recipes.learn import read_source, resolve
+
+        source, _ = read_source(resolve(self.source))
+        summary = inspect_source(source)
+        say_json(summary) if self.json else say(inspection_text(self.source, summary))
+        return 0
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Propose tasks from unlabeled images, practice on them, and save the learning procedure."""
+
+    example: ClassVar[str] = "umeta learn photos/ --out runs/photos --budget 20m"
+    source: Positional[str]
+    """A folder of images (folder names are not labels), an .npz with `images`, or a benchmark's name."""
+    out: Path
+    """The run folder."""
+    recipe: str = "default"
+    """A name that `umeta recipes` lists."""
+    budget: str | None = None
+    """Time for everything: 90s, 20m, 2h. Without --budget and --steps: 20m."""
+    steps: int | None = None
+    """Steps of every trained stage, instead of a budget; exactly repeatable."""
+    seed: int = 0
+    """Of all randomness."""
+    protocol: str | None = None
+    """Of a benchmark source: which classes' images are in the pool; default its first."""
+    embedding: str | None = None
+    """acai, pixels, an .npz with one row per image, or a run folder whose embedding is used again."""
+    clusters: int | None = None
+    """k of k-means."""
+    partitions: int | None = None
+    """Clusterings of the embedding."""
+    image_size: int | None = None
+    """Side in pixels that images are brought to."""
+    norm: Literal["stored", "batch"] | None = None
+    """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
+    first_order: bool = False
+    """Of a gradient learner: leave out second derivatives."""
+    resume: bool = False
+    """Go on with a stopped run."""
+    overwrite: bool = False
+    """Replace a run that is there."""
+    dry_run: bool = False
+    """Say what would be done, and stop."""
+    json: bool = False
+    """Print the manifest as one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_learn
+
+        return run_learn(self)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a run on held-out tasks that people labeled."""
+
+    example: ClassVar[str] = "umeta evaluate runs/proto --on omniglot --protocol cactus --queries 5 --baselines"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    on: str
+    """The benchmark's name."""
+    protocol: str | None = None
+    """One of the benchmark's; default the run's own, else the benchmark's first."""
+    ways: tuple[int, ...] | None = None
+    """Classes per task."""
+    shots: tuple[int, ...] | None = None
+    """Support images per class."""
+    queries: int | None = None
+    """Query images per class."""
+    tasks: int = 1000
+    """Tasks of each kind."""
+    task_seed: int = 0
+    """Which tasks are drawn."""
+    baselines: bool = False
+    """Score classical classifiers and training from scratch too."""
+    norm: Literal["stored", "batch"] | None = None
+    """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
+    allow_overlap: bool = False
+    """Score even if test images were in the training pool, and say so in every row."""
+    csv: Path | None = None
+    """Write one line per method, kind of task and adaptation step."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_evaluate
+
+        return run_evaluate(self)
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """Learn a classifier from a few labeled images."""
+
+    example: ClassVar[str] = "umeta adapt runs/photos --support labeled/ --out my-classifier"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    support: Path
+    """DIR/<class name>/<image>: the folder's name is the label."""
+    out: Path
+    """Where the classifier goes."""
+    overwrite: bool = False
+    """Replace a classifier that is there."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_adapt
+
+        return run_adapt(self)
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Say what an adapted classifier sees in images: label and probability."""
+
+    example: ClassVar[str] = "umeta predict my-classifier photos/*.jpg"
+    classifier: Positional[Path]
+    """What `adapt` wrote."""
+    images: Positional[tuple[Path, ...]]
+    """Image files."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_predict
+
+        return run_predict(self)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Put runs side by side: accuracies with intervals, and differences on the same tasks."""
+
+    example: ClassVar[str] = "umeta compare runs/proto runs/maml"
+    runs: Positional[tuple[Path, ...]]
+    """Runs that were evaluated on the same tasks."""
+    on: str | None = None
+    """Only results on this benchmark."""
+    protocol: str | None = None
+    """Only results under this protocol."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_compare
+
+        return run_compare(self)
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """List the recipes."""
+
+    example: ClassVar[str] = "umeta recipes"
+    json: bool = False
+    """Print every setting of each as one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from dataclasses import asdict
+
+        from umeta.evaluation.report import align
+        from umeta.recipes.recipe import DEFAULT, RECIPES
+
+        made = {name: make() for name, make in RECIPES.items()}
+        if self.json:
+            say_json({"default": DEFAULT, "recipes": {name: asdict(recipe) for name, recipe in made.items()}})
+        else:
+            rows = [[name + (" (default)" if name == DEFAULT else ""), "  " + recipe.summary] for name, recipe in made.items()]
+            width = max(len(row[1]) for row in rows)
+            say(align([[name, summary.ljust(width)] for name, summary in rows]))
+        return 0
+
+
+@dataclass(frozen=True)
+class Cite:
+    """Print the papers that a run used, as BibTeX."""
+
+    example: ClassVar[str] = "umeta cite runs/proto"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_cite
+
+        return run_cite(self)
+
+
+VERBS: dict[str, type[Verb]] = {
+    "demo": Demo,
+    "inspect": Inspect,
+    "learn": Learn,
+    "evaluate": Evaluate,
+    "adapt": Adapt,
+    "predict": Predict,
+    "compare": Compare,
+    "recipes": Recipes,
+    "cite": Cite,
+}

@@ -1,0 +1,252 @@
+"""Knows what the verbs that take time print, and what they do when somebody presses Ctrl-C."""
+
+import signal
+import tempfile
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from umeta.artifacts.artifact import DESCRIPTION, read_json
+from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
+from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json, seconds
+from umeta.core.errors import InputError, InterruptedRunError, UmetaError
+from umeta.evaluation.comparison import comparison_table, differences, named_rows
+from umeta.images.pixels import BadImageError
+from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.images.source import FolderSource
+from umeta.recipes.learn import Request, learn, plan, resolve
+from umeta.recipes.papers import BIBTEX
+from umeta.recipes.recipe import Recipe, get_recipe
+from umeta.recipes.score import Question, read_reports, score
+
+
+class Stop:
+    """Remembers that SIGINT or SIGTERM came; the second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+    def hear(self, number: int, frame: types.FrameType | None) -> None:
+        """Note a signal."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def listening() -> Iterator[Stop]:
+    """Catch SIGINT and SIGTERM while work is going on."""
+    stop = Stop()
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def reporting() -> Iterator[TerminalReporter | PlainReporter]:
+    """Show progress while work is going on."""
+    reporter = make_reporter()
+    try:
+        yield reporter
+    finally:
+        reporter.close()
+
+
+def request_of(verb: Learn) -> Request:
+    """Return the request behind a `learn` command."""
+    recipe: Recipe = get_recipe(verb.recipe)
+    given = {
+        "embedding": verb.embedding,
+        "n_clusters": verb.clusters,
+        "n_partitions": verb.partitions,
+        "image_size": verb.image_size,
+        "norm": verb.norm,
+        "first_order": verb.first_order or None,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name in ("n_clusters", "n_partitions", "image_size"):
+        if name in changes and int(str(changes[name])) < 1:
+            raise InputError(f"{name} must be at least 1")
+    if verb.norm is not None and recipe.learner != "maml":
+        raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
+    budget_s = None if verb.budget is None else seconds(verb.budget)
+    return resolve(
+        verb.source,
+        replace(recipe, **changes),  # type: ignore[arg-type]
+        protocol=verb.protocol,
+        budget_s=budget_s,
+        steps=verb.steps,
+        seed=verb.seed,
+    )
+
+
+def run_learn(verb: Learn) -> int:
+    """Learn, or with --dry-run say what would be done."""
+    request = request_of(verb)
+    if verb.dry_run:
+        with tempfile.TemporaryDirectory() as folder:
+            found = plan(request, Path(folder))
+        if verb.json:
+            say_json({"request": asdict(request), "plan": asdict(found)})
+        else:
+            length = f"{request.budget_s:.0f} s" if request.budget_s else f"{request.steps} steps a stage"
+            say(f"{request.recipe.name} on {found.told()}; {length}, seed {request.seed}; nothing was written")
+        return 0
+    with listening() as stop, reporting() as reporter:
+        try:
+            manifest = learn(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop)
+        except InterruptedRunError as error:
+            raise InterruptedRunError(f"{error}; a checkpoint is saved, go on with the same command and --resume") from error
+    if verb.json:
+        say_json(manifest)
+    else:
+        say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images, labels seen: "
+            f"{sum(manifest['labels_seen'].values())}")
+        say(f"the procedure is in {verb.out}, a picture of proposed tasks in {verb.out / 'tasks.png'}")
+    return 0
+
+
+def run_evaluate(verb: Evaluate) -> int:
+    """Score and print."""
+    if verb.tasks < 1 or any(n < 2 for n in verb.ways or ()) or any(k < 1 for k in verb.shots or ()) or (verb.queries or 1) < 1:
+        raise InputError("--tasks, --shots and --queries must be at least 1, --ways at least 2")
+    question = Question(
+        benchmark=verb.on,
+        protocol=verb.protocol,
+        ways=verb.ways,
+        shots=verb.shots,
+        queries=verb.queries,
+        n_tasks=verb.tasks,
+        baselines=verb.baselines,
+        allow_overlap=verb.allow_overlap,
+        norm=verb.norm,
+        task_seed=verb.task_seed,
+    )
+    with reporting() as reporter:
+        report = score(verb.run_folder, question, reporter)
+    if verb.csv is not None:
+        report.write_csv(verb.csv)
+    if verb.json:
+        say_json(report.to_json())
+    else:
+        overlap = max(row.overlap for row in report.rows)
+        warned = f"; {overlap} TEST IMAGES WERE IN THE TRAINING POOL" if overlap else ""
+        queries = "/".join(str(n) for n in sorted({row.n_query for row in report.rows}))
+        say(f"{report.benchmark}, protocol {report.protocol}, {queries} queries a class, accuracy in % ± 95 % interval over tasks{warned}")
+        say(report.table())
+    return 0
+
+
+def run_adapt(verb: Adapt) -> int:
+    """Read labeled images, adapt, and write the classifier."""
+    procedure = ImageLearningProcedure.load(verb.run_folder)
+    if not verb.support.is_dir():
+        raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
+    if verb.out.exists() and not ((verb.out / DESCRIPTION).is_file() and verb.overwrite):
+        raise InputError(f"{verb.out} exists; replace a classifier with --overwrite, or choose another --out")
+    images, labels, skipped = [], [], []
+    classes = sorted(entry for entry in verb.support.iterdir() if entry.is_dir())
+    if len(classes) < 2:
+        found = f"only {classes[0].name}" if classes else "none"
+        raise InputError(f"{verb.support} must hold at least 2 folders, one per class; it holds {found}")
+    for folder in classes:
+        source = FolderSource(folder)
+        before = len(images)
+        for index in range(len(source)):
+            try:
+                images.append(source.read(index))
+                labels.append(folder.name)
+            except BadImageError as error:
+                skipped.append({"file": str(folder / source.item_name(index)), "reason": str(error)})
+        if len(images) == before:
+            raise InputError(f"class {folder.name!r} has no readable image in {folder}")
+    classifier = procedure.adapt((images, labels))
+    classifier.save(verb.out)
+    shots = {name: labels.count(name) for name in classifier.classes}
+    if verb.json:
+        say_json({"classifier": str(verb.out), "classes": shots, "skipped": skipped})
+    else:
+        for entry in skipped:
+            say(f"skipped {entry['file']}: {entry['reason']}")
+        say(f"learned {len(shots)} classes from {len(labels)} images ({', '.join(f'{name}: {n}' for name, n in shots.items())})")
+        say(f"the classifier is in {verb.out}; try: umeta predict {verb.out} IMAGE...")
+    return 0
+
+
+def run_predict(verb: Predict) -> int:
+    """Classify files; an unreadable one is named and the others go on; code 1 if none was readable."""
+    classifier = NamedClassifier.load(verb.classifier)
+    if not verb.images:
+        raise InputError("give at least one image file")
+    results = []
+    for path in verb.images:
+        try:
+            if not path.is_file():
+                raise BadImageError("no such file")
+            probabilities = classifier.predict_proba([path])[0]
+        except BadImageError as error:
+            results.append({"image": str(path), "error": str(error)})
+            continue
+        best = int(probabilities.argmax())
+        named = {str(name): round(float(p), 6) for name, p in zip(classifier.classes, probabilities, strict=True)}
+        results.append(
+            {"image": str(path), "label": str(classifier.classes[best]), "probability": round(float(probabilities[best]), 6), "probabilities": named}
+        )
+    if verb.json:
+        say_json({"classifier": str(verb.classifier), "predictions": results})
+    else:
+        for row in results:
+            say(f"{row['image']}: {row['error']}" if "error" in row else f"{row['image']}: {row['label']} {row['probability']:.3f}")
+    if all("error" in row for row in results):
+        raise UmetaError(f"none of the {len(results)} images could be read")
+    return 0
+
+
+def run_compare(verb: Compare) -> int:
+    """Print results side by side."""
+    if not verb.runs:
+        raise InputError("give at least one run")
+    names = _short_names(verb.runs)
+    chosen = [
+        (name, report)
+        for name, run in zip(names, verb.runs, strict=True)
+        for report in read_reports(run)
+        if verb.on in (None, report.benchmark) and verb.protocol in (None, report.protocol)
+    ]
+    if not chosen:
+        raise InputError("no results fit --on and --protocol")
+    kinds = sorted({(report.benchmark, report.protocol) for _, report in chosen})
+    if len(kinds) > 1:
+        told = ", ".join(" ".join(kind) for kind in kinds)
+        raise InputError(f"the runs have results of several kinds ({told}); choose one with --on and --protocol")
+    rows = named_rows(chosen)
+    if verb.json:
+        content = [{"name": name, "n_way": row.n_way, "k_shot": row.k_shot, "accuracy": row.accuracy, "ci95": row.ci95} for name, row in rows]
+        say_json({"benchmark": kinds[0][0], "protocol": kinds[0][1], "rows": content, "differences": [asdict(d) for d in differences(rows)]})
+    else:
+        say(f"{kinds[0][0]}, protocol {kinds[0][1]}; accuracy in %, and difference to the first row on the same tasks, ± 95 % intervals")
+        say(comparison_table(rows))
+    return 0
+
+
+def run_cite(verb: Cite) -> int:
+    """Print BibTeX."""
+    if not verb.run_folder.is_dir():
+        raise InputError(f"{verb.run_folder} is not a run folder")
+    papers = read_json(verb.run_folder / "manifest.json")["papers"]
+    say("\n\n".join(BIBTEX[key] for key in papers))
+    return 0
+
+
+def _short_names(runs: tuple[Path, ...]) -> list[str]:
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run) for run in runs]

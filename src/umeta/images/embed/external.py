@@ -1,0 +1,33 @@
+"""Knows how an embedding that was made elsewhere enters."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from umeta.core.errors import InputError
+
+KEYS = ("embedding", "Z")
+
+
+def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
+    """Read a matrix with one row per image of the pool, in its order, from an `.npz` with an array `embedding` (or CACTUs' `Z`).
+
+    Raises:
+        InputError: No such array, another number of rows than images, or values that are not finite.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            key = next((key for key in KEYS if key in archive.files), None)
+            if key is None:
+                raise InputError(f"{path} has no array named {' or '.join(KEYS)}; it has {', '.join(archive.files) or 'none'}")
+            matrix = np.asarray(archive[key], np.float32)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable .npz file ({error})") from error
+    if matrix.ndim != 2 or len(matrix) != n_images:
+        raise InputError(f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image")
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{path}: the embedding holds NaN or infinite values")
+    return torch.from_numpy(matrix)

@@ -1,0 +1,380 @@
+"""Knows how the stages of a run follow one another, each from the artifact of the one before."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
+from umeta.artifacts.run import RunFolder, StageObserver
+from umeta.benchmarks.benchmark import benchmark_names, check_protocol, get_benchmark
+from umeta.benchmarks.oracle import labeled_tasks
+from umeta.core.errors import InputError
+from umeta.core.loop import Pace, Position, meta_train
+from umeta.core.metalearner import TrainState
+from umeta.core.progress import Quiet, Reporter
+from umeta.core.rng import Rng
+from umeta.images.cache import ImageCache, build_cache
+from umeta.images.embed.acai import Acai
+from umeta.images.embed.embedding import Embedding
+from umeta.images.embed.encoder import embed_all
+from umeta.images.embed.external import read_embedding
+from umeta.images.embed.pixels import PixelsZca
+from umeta.images.episode import Pool
+from umeta.images.learners.maml import InnerLoop, Maml
+from umeta.images.learners.protonets import ProtoNets
+from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.partition.kmeans import KMeansPartitioner
+from umeta.images.partition.partition import Partitions
+from umeta.images.procedure import ImageLearningProcedure, Preparation
+from umeta.images.sheet import draw_tasks
+from umeta.images.source import ArraySource, ImageSource, open_source
+from umeta.images.tasks.partition_tasks import PartitionTasks
+from umeta.recipes.recipe import Recipe, get_recipe
+
+StateT = TypeVar("StateT", bound=TrainState)
+CLOSING_S = 2.0
+PARTITION_SHARE = 1 / 6
+MIN_CLUSTER_FACTOR = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked `learn` for; with the recipe it is the run's `config.json`.
+
+    Attributes:
+        source: A folder, an `.npz`, or a benchmark's name.
+        recipe: Every setting.
+        protocol: Of a benchmark source: which classes' images are in the pool; None otherwise.
+        budget_s: Seconds for everything, or None.
+        steps: Steps of every trained stage, or None; exactly one of the two is given.
+        seed: Of all randomness.
+    """
+
+    source: str
+    recipe: Recipe
+    protocol: str | None
+    budget_s: float | None
+    steps: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done with the images that were found.
+
+    Attributes:
+        n_images: Distinct usable images.
+        channels: 1 or 3.
+        side: In pixels.
+        n_clusters: k of k-means; 0 for an oracle.
+        n_way: Classes per practice task.
+        n_query: Queries per class.
+    """
+
+    n_images: int
+    channels: int
+    side: int
+    n_clusters: int
+    n_way: int
+    n_query: int
+
+    @classmethod
+    def fit(cls, recipe: Recipe, cache: ImageCache) -> "Plan":
+        """Shrink the recipe's numbers to a small pool; raises `InputError` with the numbers that would work."""
+        n, channels, side = len(cache.images), cache.images.shape[1], cache.images.shape[2]
+        n_query, n_way = recipe.n_query, recipe.n_way
+        if recipe.proposal == "truth":
+            return cls(n, channels, side, 0, n_way, n_query)
+
+        def clusters(queries: int) -> int:
+            return min(recipe.n_clusters, n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries)))
+
+        if clusters(n_query) < 2 * n_way:
+            n_query = min(n_query, 5)
+        k = clusters(n_query)
+        if k < 4:
+            need = 4 * MIN_CLUSTER_FACTOR * (recipe.k_shot + n_query)
+            raise InputError(
+                f"there are {n} distinct images, but tasks need at least {need}: 4 clusters of {recipe.k_shot + n_query} images and room"
+            )
+        return cls(n, channels, side, k, min(n_way, k // 2), n_query)
+
+    def told(self) -> str:
+        """Return the plan in one line."""
+        clusters = f", {self.n_clusters} clusters" if self.n_clusters else ""
+        color = "gray" if self.channels == 1 else "color"
+        return f"{self.n_images} {color} images of {self.side}x{self.side}{clusters}, {self.n_way}-way tasks with {self.n_query} queries a class"
+
+
+def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None]:
+    """Return where the images come from, and their labels for an oracle only.
+
+    Raises:
+        InputError: No such source or protocol, or an oracle without a benchmark.
+    """
+    oracle = request.recipe.proposal == "truth"
+    if request.source in benchmark_names():
+        benchmark = get_benchmark(request.source)
+        protocol = request.protocol or benchmark.protocols[0]
+        check_protocol(benchmark, protocol)
+        labeled = benchmark.split(protocol, "meta_train") if oracle else None
+        images = labeled.images if labeled is not None else benchmark.pool(protocol)
+        return ArraySource(np.moveaxis(images, 1, -1), f"{request.source}:{protocol}"), labeled.labels if labeled is not None else None
+    if oracle:
+        raise InputError(f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none")
+    if request.protocol is not None:
+        raise InputError(f"--protocol is for benchmarks ({', '.join(benchmark_names())}), and {request.source} is none")
+    return open_source(request.source), None
+
+
+def resolve(
+    source: str,
+    recipe: str | Recipe = "default",
+    *,
+    protocol: str | None = None,
+    budget_s: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Request:
+    """Return a complete request; without a budget or steps, 20 minutes."""
+    if budget_s is not None and steps is not None:
+        raise InputError("give --budget or --steps, not both")
+    if budget_s is None and steps is None:
+        budget_s = 1200.0
+    if (budget_s is not None and budget_s <= 0) or (steps is not None and steps < 1):
+        raise InputError("the budget must be positive and steps at least 1")
+    full = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    if source in benchmark_names():
+        protocol = protocol or get_benchmark(source).protocols[0]
+    return Request(source, full, protocol, budget_s, steps, seed)
+
+
+class Learning:
+    """One run from images to a learning procedure; every stage picks up where a stopped run left it."""
+
+    def __init__(self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
+        self.request, self.recipe, self.run, self.reporter, self.stop = request, request.recipe, run, reporter, stop
+        self.rng = Rng.from_seed(request.seed)
+
+    def pace(self, stage: str, share: float | None) -> Pace:
+        """Return a stage's pace: the steps asked for, or seconds up to a share of the budget (None: all that is left)."""
+        if self.request.steps is not None:
+            return Pace(n_steps=self.request.steps)
+        budget_s = self.request.budget_s
+        assert budget_s is not None
+        until_s = budget_s * share if share is not None else budget_s - CLOSING_S
+        return Pace(seconds=self.run.remember(f"{stage}_s", lambda: max(until_s - self.run.elapsed_s, 1.0)))
+
+    def observed(self, stage: str, pace: Pace, shown: str, state: StateT) -> tuple[Position | None, StageObserver]:
+        """Load the newest checkpoint of a stage into `state` and return its position and an observer."""
+        self.reporter.stage(stage)
+        start = self.run.load_checkpoint(stage, state)
+        if start is not None:
+            self.reporter.note(f"{stage}: goes on at step {start.step}")
+        return start, StageObserver(self.run, stage, pace, self.reporter, self.stop, shown, start.step if start else 0)
+
+    def cache(self, source: ImageSource, *, labeled: bool) -> ImageCache:
+        """Decode the source once."""
+        self.reporter.stage("images")
+        cache = build_cache(
+            source,
+            self.run.path / "cache",
+            image_size=self.recipe.image_size,
+            drop_duplicates=not labeled,
+            on_progress=lambda done, n: self.reporter.update(done / max(n, 1), f"{done} of {n} images"),
+        )
+        shutil.copyfile(cache.path / "skipped.csv", self.run.path / "skipped.csv")
+        if cache.info["n_skipped"]:
+            self.reporter.note(f"{cache.info['n_skipped']} images could not be used; they are named in {self.run.path / 'skipped.csv'}")
+        if cache.info["n_duplicates"] and not labeled:
+            self.reporter.note(f"{cache.info['n_duplicates']} exact duplicates are used once")
+        return cache
+
+    def embedding(self, cache: ImageCache) -> Embedding:
+        """Train, fit, read or take over the embedding."""
+        folder = self.run.path / "embedding"
+        pool = fingerprint(cache)
+        if folder.is_dir():
+            return Embedding.read(folder, pool)
+        method, rng = self.recipe.embedding, self.rng.fork("embedding")
+        channels, side = cache.images.shape[1], cache.images.shape[2]
+        if method == "acai":
+            acai = Acai()
+            state = acai.init(channels, side, rng.fork("init"))
+            pace = self.pace("embedding", self.recipe.embedding_share)
+            start, observer = self.observed("embedding", pace, "reconstruction_error", state)
+            encoder = acai.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
+            observer.close()
+            made = Embedding(embed_all(encoder, cache.images), pool, "acai", encoder, acai.describe(channels, side))
+        elif method == "pixels":
+            self.reporter.stage("embedding")
+            whitened = PixelsZca.fit(cache.images)
+            made = Embedding(embed_all(whitened, cache.images), pool, "pixels", whitened, whitened.describe())
+        elif method.endswith(".npz"):
+            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None, {})
+        elif (Path(method) / "embedding").is_dir():
+            made = Embedding.read(Path(method) / "embedding", pool)
+        else:
+            raise InputError(f"no embedding {method!r}; give acai, pixels, an .npz file, or a run folder that has one")
+        made.write(folder)
+        return made
+
+    def partitions(self, embedding: Embedding, plan: Plan) -> Tensor:
+        """Cluster the embedding; returns pseudo-labels, shape [n_partitions, n_images]."""
+        folder = self.run.path / "partition"
+        if folder.is_dir():
+            return read_artifact(folder, "partition")[0]["labels"].int()
+        self.reporter.stage("partition")
+        recipe = self.recipe
+        partitioner = KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
+        budget_s = self.request.budget_s
+        labels = partitioner.fit(
+            embedding.matrix,
+            self.rng.fork("partition"),
+            min_size=recipe.k_shot + plan.n_query,
+            seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
+            on_progress=lambda done, n: self.reporter.update(done / n, f"{done} of {n} partitions"),
+        )
+        if len(labels) < recipe.n_partitions:
+            self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
+        compact = torch.from_numpy(np.stack(labels)).to(torch.int16)
+        write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
+        return compact.int()
+
+    def tasks(self, cache: ImageCache, labels: NDArray[np.int64] | None, plan: Plan) -> PartitionTasks:
+        """Propose tasks: from clusters, or for an oracle from labels."""
+        pool, recipe = Pool(cache.images), self.recipe
+        if labels is not None:
+            labeled = get_benchmark(self.request.source).split(self.request.protocol or "", "meta_train")
+            return labeled_tasks(labeled, pool, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query)
+        pseudo = self.partitions(self.embedding(cache), plan).numpy()
+        partitions = Partitions.from_labels(list(pseudo), recipe.k_shot + plan.n_query)
+        fewest = int(partitions.n_clusters.min())
+        if fewest < 2:
+            raise InputError(
+                f"a partition has only {fewest} clusters of {recipe.k_shot + plan.n_query} images, but tasks need 2; "
+                "the images are too few or too much alike: give more, or fewer --clusters"
+            )
+        return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query)
+
+    def meta_train(self, tasks: PartitionTasks, plan: Plan) -> ImageLearningProcedure:
+        """Practice on the proposed tasks."""
+        recipe, rng = self.recipe, self.rng.fork("meta")
+        learner = make_learner(recipe, plan)
+        state = learner.init(rng.fork("init"))
+        pace = self.pace("meta_train", None)
+        start, observer = self.observed("meta_train", pace, "accuracy", state)
+        procedure = meta_train(  # type: ignore[misc]
+            learner,  # type: ignore[arg-type]
+            tasks,
+            meta_batch_size=recipe.meta_batch_size,
+            pace=pace,
+            rng=rng,
+            state=state,
+            start=start,
+            observer=observer,
+        )
+        observer.close()
+        return ImageLearningProcedure(procedure, Preparation(plan.channels, plan.side), recipe.name)
+
+
+def make_learner(recipe: Recipe, plan: Plan) -> ProtoNets | Maml:
+    """Return a recipe's learner for the images of a plan."""
+    if recipe.learner == "protonets":
+        return ProtoNets(Conv4Config(plan.channels, plan.side, 64, "pool"), n_splits=recipe.n_splits)
+    net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
+    return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))
+
+
+def fingerprint(cache: ImageCache) -> str:
+    """Return a hash of a pool's content, in its order and size."""
+    shape = np.asarray(cache.images.shape).tobytes()
+    return hashlib.sha256(shape + np.ascontiguousarray(cache.hashes).tobytes()).hexdigest()
+
+
+def plan(request: Request, folder: Path) -> Plan:
+    """Look at the images of a request without training; `folder` receives a temporary cache."""
+    source, labels = read_source(request)
+    cache = build_cache(source, folder / "cache", image_size=request.recipe.image_size, drop_duplicates=labels is None)
+    return Plan.fit(request.recipe, cache)
+
+
+def learn(
+    request: Request,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Propose tasks, meta-train, and save the learning procedure.
+
+    Args:
+        request: What to do.
+        out: The run folder.
+        resume: Go on with a stopped run; a finished one is left as it is.
+        overwrite: Replace a run that is there.
+        reporter: Where progress goes.
+        stop: Asked after every step whether to end early with a checkpoint.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UmetaError: Of the kind that fits; see `umeta.core.errors`.
+    """
+    reporter = reporter or Quiet()
+    source, labels = read_source(request)
+    run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
+    try:
+        if resume and (out / "manifest.json").is_file():
+            reporter.note(f"{out} is finished")
+            return read_json(out / "manifest.json")
+        work = Learning(request, run, reporter, stop or (lambda: False))
+        cache = work.cache(source, labeled=labels is not None)
+        found = Plan.fit(request.recipe, cache)
+        reporter.note(found.told())
+        tasks = work.tasks(cache, labels, found)
+        found = replace(found, n_way=tasks.n_way)
+        procedure = work.meta_train(tasks, found)
+        procedure.save(out / "procedure")
+        draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
+        files = {"procedure": out / "procedure" / "tensors.safetensors", "pool": out / "cache" / "hashes.npy"}
+        if (out / "embedding").is_dir():
+            files["embedding"] = out / "embedding" / "tensors.safetensors"
+        run.finish(
+            {
+                "status": "complete",
+                "recipe": request.recipe.name,
+                "source": request.source,
+                "protocol": request.protocol,
+                "seed": request.seed,
+                "plan": asdict(found),
+                "steps": {stage: position_step(run, stage) for stage in ("embedding", "meta_train")},
+                "n_partitions": tasks.partitions.n_partitions,
+                "papers": list(request.recipe.papers),
+                "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},
+                "skipped": cache.info["n_skipped"],
+                "threads": torch.get_num_threads(),
+            },
+            files,
+        )
+        return read_json(out / "manifest.json")
+    finally:
+        run.note_elapsed()
+        run.release()
+
+
+def position_step(run: RunFolder, stage: str) -> int:
+    """Return how many steps a stage has done, by its newest checkpoint; 0 if it did not train."""
+    folders = sorted((run.path / "checkpoint").glob(f"{stage}-?????????"))
+    return int(folders[-1].name.rpartition("-")[2]) if folders else 0

@@ -1,0 +1,54 @@
+"""Knows the papers that recipes stand on, as BibTeX."""
+
+BIBTEX = {
+    "hsu2019cactus": """@inproceedings{hsu2019cactus,
+  title     = {Unsupervised Learning via Meta-Learning},
+  author    = {Hsu, Kyle and Levine, Sergey and Finn, Chelsea},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2019},
+  eprint    = {1810.02334},
+  archivePrefix = {arXiv}
+}""",
+    "berthelot2018acai": """@inproceedings{berthelot2018acai,
+  title     = {Understanding and Improving Interpolation in Autoencoders via an Adversarial Regularizer},
+  author    = {Berthelot, David and Raffel, Colin and Roy, Aurko and Goodfellow, Ian},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2019},
+  eprint    = {1807.07543},
+  archivePrefix = {arXiv}
+}""",
+    "snell2017protonets": """@inproceedings{snell2017protonets,
+  title     = {Prototypical Networks for Few-shot Learning},
+  author    = {Snell, Jake and Swersky, Kevin and Zemel, Richard},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017},
+  eprint    = {1703.05175},
+  archivePrefix = {arXiv}
+}""",
+    "finn2017maml": """@inproceedings{finn2017maml,
+  title     = {Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks},
+  author    = {Finn, Chelsea and Abbeel, Pieter and Levine, Sergey},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2017},
+  eprint    = {1703.03400},
+  archivePrefix = {arXiv}
+}""",
+    "lake2015omniglot": """@article{lake2015omniglot,
+  title   = {Human-level concept learning through probabilistic program induction},
+  author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},
+  journal = {Science},
+  volume  = {350},
+  number  = {6266},
+  pages   = {1332--1338},
+  year    = {2015}
+}""",
+    "johnson2019faiss": """@article{johnson2019faiss,
+  title   = {Billion-scale similarity search with {GPUs}},
+  author  = {Johnson, Jeff and Douze, Matthijs and J{\\'e}gou, Herv{\\'e}},
+  journal = {IEEE Transactions on Big Data},
+  volume  = {7},
+  number  = {3},
+  pages   = {535--547},
+  year    = {2019}
+}""",
+}

@@ -1,0 +1,201 @@
+"""Knows how a run is scored on a benchmark, beside the baselines on its own embedding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umeta.artifacts.artifact import read_artifact, read_json, write_json
+from umeta.benchmarks.benchmark import Benchmark, check_protocol, get_benchmark
+from umeta.benchmarks.oracle import FixedTasks, labeled_tasks
+from umeta.core.errors import ArtifactError, InputError
+from umeta.core.progress import Quiet, Reporter
+from umeta.core.rng import Rng
+from umeta.evaluation.evaluate import Scores, evaluate
+from umeta.evaluation.report import Report, Row
+from umeta.functional.statistics import mean_ci95
+from umeta.images.cache import ImageCache
+from umeta.images.embed.embedding import Embedding
+from umeta.images.embed.pixels import flatten_pixels
+from umeta.images.episode import Episode, Episodes, Pool
+from umeta.images.learners.baselines import cluster_centers, registered
+from umeta.images.learners.classifier import ImageProcedure, accuracy
+from umeta.images.learners.maml import GradientProcedure
+from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.pixels import content_hash
+from umeta.images.procedure import ImageLearningProcedure
+from umeta.images.tasks.partition_tasks import PartitionTasks
+
+SCRATCH_TASKS = 100
+SCRATCH_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to score on.
+
+    Attributes:
+        benchmark: Its name.
+        protocol: One of the benchmark's; None takes the run's own, or the first.
+        ways: Classes per task; None takes the benchmark's.
+        shots: Support images per class; None takes the benchmark's.
+        queries: Query images per class; None takes the protocol's.
+        n_tasks: Tasks of each kind.
+        baselines: Whether to score the classical classifiers and training from scratch too.
+        allow_overlap: Score even if test images were in the training pool, and say so.
+        norm: For a gradient learner: normalization of queries, "batch" or "stored"; None as it was learned.
+        task_seed: Which tasks are drawn; the same for every method.
+    """
+
+    benchmark: str
+    protocol: str | None = None
+    ways: tuple[int, ...] | None = None
+    shots: tuple[int, ...] | None = None
+    queries: int | None = None
+    n_tasks: int = 1000
+    baselines: bool = False
+    allow_overlap: bool = False
+    norm: str | None = None
+    task_seed: int = 0
+
+
+def measure(procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
+    """Return the accuracy on every task of a batch after every adaptation step, shape [n_stage, n_task]."""
+    assert isinstance(batch, Episodes)
+    result: NDArray[np.floating] = accuracy(procedure.logits(batch, rng), batch.labels(batch.n_query)).numpy()
+    return result
+
+
+def score(run: Path, question: Question, reporter: Reporter | None = None) -> Report:
+    """Score a run's procedure on held-out tasks, and keep the result in the run folder.
+
+    Raises:
+        InputError: Unknown benchmark or protocol, tasks larger than it allows, or test images that were in the training pool.
+        ArtifactError: The run is unfinished or damaged.
+    """
+    reporter = reporter or Quiet()
+    shipped = ImageLearningProcedure.load(run)
+    manifest = read_json(run / "manifest.json")
+    benchmark = get_benchmark(question.benchmark)
+    protocol = question.protocol or (manifest["protocol"] if manifest["source"] == benchmark.name else None) or benchmark.protocols[0]
+    check_protocol(benchmark, protocol)
+    overlap = _overlap(run, benchmark, protocol)
+    if overlap and not question.allow_overlap:
+        raise InputError(
+            f"{overlap} test images of {benchmark.name} {protocol} were in this run's training pool, so the result would not be held out; "
+            "learn with that protocol, or give --allow-overlap to score all the same"
+        )
+    procedure = shipped.procedure
+    if question.norm is not None:
+        if not isinstance(procedure, GradientProcedure):
+            raise InputError("--norm is for gradient learners; this procedure uses stored statistics")
+        procedure = replace(procedure, inner=replace(procedure.inner, statistics=question.norm))
+    labels = sum(manifest["labels_seen"].values())
+    methods: dict[str, tuple[ImageProcedure, int, int]] = {shipped.recipe: (procedure, question.n_tasks, labels)}
+    if question.baselines:
+        methods |= {name: (baseline, n, 0) for name, (baseline, n) in _baselines(run, shipped, question.n_tasks).items()}
+    rows: list[Row] = []
+    kinds = _task_kinds(benchmark, protocol, question, shipped)
+    total, done = len(kinds) * len(methods), 0
+    for tasks in kinds:
+        for name, (method, n_tasks, labels_seen) in methods.items():
+            reporter.stage(f"{name} {tasks.n_way}-way {tasks.k_shot}-shot ({done + 1} of {total})")
+            rng = Rng.from_seed(question.task_seed).fork(f"{tasks.n_way}-{tasks.k_shot}")
+            n = min(n_tasks, tasks.n_fixed or n_tasks)
+            scores = evaluate(method, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
+            rows.append(_row(name, tasks, scores, method.transductive, labels_seen, overlap))
+            done += 1
+    held_out = benchmark.split(protocol, "meta_test")
+    facts: dict[str, Any] = {
+        "meta_test_classes": held_out.n_classes,
+        "meta_test_images": len(held_out.images),
+        "pool_images": manifest["plan"]["n_images"],
+        "learn_seconds": manifest["elapsed_s"],
+        "machine": manifest["machine"],
+    }
+    report = Report(benchmark.name, protocol, manifest["seed"], question.task_seed, manifest["labels_seen"], facts, tuple(rows))
+    folder = run / "evaluation"
+    folder.mkdir(exist_ok=True)
+    write_json(folder / f"{benchmark.name}-{protocol}.json", report.to_json(with_tasks=True))
+    return report
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """Tasks of one shape; `n_fixed` is their number where the benchmark has laid them down, else 0."""
+
+    tasks: PartitionTasks | FixedTasks
+    n_way: int
+    k_shot: int
+    n_query: int
+    n_fixed: int = 0
+
+
+def _task_kinds(benchmark: Benchmark, protocol: str, question: Question, shipped: ImageLearningProcedure) -> list[TaskKind]:
+    fixed = benchmark.fixed_tasks(protocol)
+    if fixed and question.ways is None and question.shots is None:
+        tasks = FixedTasks.gather(fixed, shipped.preparation.pool)
+        n_way, n_image = tasks.indices.shape[1:]
+        return [TaskKind(tasks, n_way, tasks.k_shot, n_image - tasks.k_shot, len(fixed))]
+    labeled = benchmark.split(protocol, "meta_test")
+    pool = Pool(shipped.preparation.pool(labeled.images))
+    n_query = question.queries or benchmark.n_query(protocol)
+    return [
+        TaskKind(labeled_tasks(labeled, pool, n_way=n_way, k_shot=k_shot, n_query=n_query), n_way, k_shot, n_query)
+        for n_way in question.ways or benchmark.ways
+        for k_shot in question.shots or benchmark.shots
+    ]
+
+
+def _baselines(run: Path, shipped: ImageLearningProcedure, n_tasks: int) -> dict[str, tuple[ImageProcedure, int]]:
+    found: dict[str, tuple[ImageProcedure, int]] = {"pixels knn": (registered(flatten_pixels)["knn"], n_tasks)}
+    if (run / "embedding").is_dir():
+        embedding = Embedding.read(run / "embedding")
+        if embedding.encoder is not None:
+            centers = None
+            if (run / "partition").is_dir():
+                labels = read_artifact(run / "partition", "partition")[0]["labels"][0].long()
+                centers = cluster_centers(embedding.matrix, labels)
+            named = registered(embedding.encoder, centers)
+            found |= {f"{embedding.method} {name}": (baseline, n_tasks) for name, baseline in named.items()}
+    net = Conv4Config(shipped.preparation.channels, shipped.preparation.side, 32, "stride", stored=False, scale=False)
+    scratch = GradientProcedure.from_scratch(net, 20, Rng.from_seed(0).fork("scratch"), n_steps=SCRATCH_STEPS)
+    found["from scratch"] = (scratch, min(n_tasks, SCRATCH_TASKS))
+    return found
+
+
+def _overlap(run: Path, benchmark: Benchmark, protocol: str) -> int:
+    pool = {row.tobytes() for row in ImageCache.open(run / "cache").hashes}
+    images = [benchmark.split(protocol, "meta_test").images]
+    images += [part.images for task in benchmark.fixed_tasks(protocol) for part in (task.support, task.query)]
+    pixels = (image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1) for group in images for image in group)
+    return sum(content_hash(one) in pool for one in pixels)
+
+
+def _row(name: str, kind: TaskKind, scores: Scores, transductive: bool, labels_seen: int, overlap: int) -> Row:
+    mean, ci95 = scores.summary()
+    return Row(
+        method=name,
+        n_way=kind.n_way,
+        k_shot=kind.k_shot,
+        n_query=kind.n_query,
+        accuracy=mean,
+        ci95=ci95,
+        n_tasks=scores.values.shape[1],
+        transductive=transductive,
+        labels_seen=labels_seen,
+        overlap=overlap,
+        curve=tuple(mean_ci95(stage) for stage in scores.values),
+        per_task=tuple(scores.values[-1].tolist()),
+    )
+
+
+def read_reports(run: Path) -> list[Report]:
+    """Return the kept results of a run; raises `ArtifactError` if it has none."""
+    files = sorted((run / "evaluation").glob("*.json"))
+    if not files:
+        raise ArtifactError(f"{run} has no results yet; run `umeta evaluate {run} --on BENCHMARK` first")
+    return [Report.from_json(read_json(path)) for path in files]
