@@ -26,9 +26,7 @@ POOL_CHARACTERS = {"cactus": 1100, "umtra": 1200, "vinyals": 1200, "vinyals-rot4
 def data():
     root = os.environ.get("UMETA_DATA")
     if not root:
-        pytest.skip(
-            "UMETA_DATA is unset: Omniglot's splits, rotations, Lake's runs and the packed file were not checked"
-        )
+        pytest.skip("UMETA_DATA is unset: Omniglot's splits, rotations, Lake's runs and the packed file were not checked")
     return Path(root)
 
 
@@ -177,10 +175,7 @@ def test_other_protocols_fix_no_task(data):
 def test_official_archives_decode_to_the_packed_images(packed, tmp_path):
     chosen = [0, 19, 20, 1000]
     bitmaps = np.unpackbits(packed["packed"][chosen], axis=-1, count=105 * 105).reshape(-1, 20, 105, 105)
-    keys = [
-        (str(packed["alphabet"][i]), f"character{packed['character'][i]:02d}", packed["character_id"][i])
-        for i in chosen
-    ]
+    keys = [(str(packed["alphabet"][i]), f"character{packed['character'][i]:02d}", packed["character_id"][i]) for i in chosen]
     folder = tmp_path / "images_background"
     write_tree(folder, dict(zip(keys, bitmaps, strict=True)))
     for path in (folder, zip_tree(folder)):

@@ -69,7 +69,12 @@ class RunFolder:
                 for entry in path.iterdir():
                     if entry.name != ".lock":
                         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-            for stale in [*path.glob("*.tmp-*"), *path.glob("*/*.tmp-*"), *path.glob("*.old-*"), *path.glob("*/*.old-*")]:
+            for stale in [
+                *path.glob("*.tmp-*"),
+                *path.glob("*/*.tmp-*"),
+                *path.glob("*.old-*"),
+                *path.glob("*/*.old-*"),
+            ]:
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         except OSError as error:
             raise UmetaError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
@@ -166,14 +171,28 @@ class StageObserver:
     """
 
     def __init__(
-        self, run: RunFolder, stage: str, pace: Pace, reporter: Reporter, stop: Callable[[], bool], shown: str, start_step: int
+        self,
+        run: RunFolder,
+        stage: str,
+        pace: Pace,
+        reporter: Reporter,
+        stop: Callable[[], bool],
+        shown: str,
+        start_step: int,
     ) -> None:
-        self._run, self._stage, self._pace, self._reporter, self._stop, self._shown = run, stage, pace, reporter, stop, shown
+        self._run, self._stage, self._pace, self._reporter, self._stop, self._shown = (
+            run,
+            stage,
+            pace,
+            reporter,
+            stop,
+            shown,
+        )
         self._average: dict[str, float] = {}
         self._last_metrics = self._last_checkpoint = time.monotonic()
         self._path = run.path / "metrics.csv"
         self._drop_after(start_step)
-        self._events = SummaryWriter(str(run.path / "events"), purge_step=start_step)  # type: ignore[no-untyped-call]
+        self._events = SummaryWriter(str(run.path / "events"), purge_step=start_step)
 
     def _drop_after(self, step: int) -> None:
         if not self._path.exists():
@@ -201,7 +220,7 @@ class StageObserver:
             rows = []
             for name, value in self._average.items():
                 rows.append((self._stage, position.step, f"{position.elapsed_s:.1f}", name, f"{value:.6g}"))
-                self._events.add_scalar(f"{self._stage}/{name}", value, position.step)  # type: ignore[no-untyped-call]
+                self._events.add_scalar(f"{self._stage}/{name}", value, position.step)
             self._write(rows)
 
     def wants_checkpoint(self, position: Position) -> bool:
@@ -219,4 +238,4 @@ class StageObserver:
 
     def close(self) -> None:
         """Write out what TensorBoard holds back."""
-        self._events.close()  # type: ignore[no-untyped-call]
+        self._events.close()

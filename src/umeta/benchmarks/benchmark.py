@@ -35,16 +35,11 @@ class LabeledImages:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
             raise InputError(f"images must be uint8 [n, c, h, w], got {self.images.dtype} {list(self.images.shape)}")
         if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
-            raise InputError(
-                f"labels must be int64 [{len(self.images)}], one per image, "
-                f"got {self.labels.dtype} {list(self.labels.shape)}"
-            )
+            raise InputError(f"labels must be int64 [{len(self.images)}], one per image, got {self.labels.dtype} {list(self.labels.shape)}")
         if len(set(self.class_names)) != len(self.class_names):
             raise InputError("class names must all be different")
         if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < self.n_classes:
-            raise InputError(
-                f"labels must lie in [0, {self.n_classes}), got {self.labels.min()} to {self.labels.max()}"
-            )
+            raise InputError(f"labels must lie in [0, {self.n_classes}), got {self.labels.min()} to {self.labels.max()}")
         empty = np.flatnonzero(np.bincount(self.labels, minlength=self.n_classes) == 0)
         if empty.size:
             raise InputError(f"class {self.class_names[empty[0]]!r} has no image")

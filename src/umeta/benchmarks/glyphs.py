@@ -112,10 +112,7 @@ def render_glyphs() -> GlyphSet:
         InputError: If matplotlib came without its fonts.
     """
     faces = [_face_path(face) for face in FACES]
-    fonts = [
-        {em: ImageFont.truetype(path, em, layout_engine=ImageFont.Layout.BASIC) for em in range(4, EM + 1)}
-        for path in faces
-    ]
+    fonts = [{em: ImageFont.truetype(path, em, layout_engine=ImageFont.Layout.BASIC) for em in range(4, EM + 1)} for path in faces]
     seen: set[bytes] = set()
     characters: list[str] = []
     images: list[NDArray[np.uint8]] = []
@@ -134,9 +131,7 @@ def _face_path(face: str) -> Path:
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"
     if not path.is_file():
-        raise InputError(
-            f"{path} not found: the glyphs are drawn with matplotlib's own fonts; `pip install matplotlib`"
-        )
+        raise InputError(f"{path} not found: the glyphs are drawn with matplotlib's own fonts; `pip install matplotlib`")
     return path
 
 

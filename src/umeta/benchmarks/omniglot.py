@@ -31,14 +31,8 @@ N_VINYALS_TEST = 423
 VINYALS_VAL_ALPHABETS = ("Armenian", "Bengali", "Early_Aramaic", "Hebrew", "Mkhedruli_(Georgian)")
 
 _SITE = "https://github.com/brendenlake/omniglot/tree/master/python"
-_FETCH = (
-    f"get images_background.zip and images_evaluation.zip from {_SITE} and put both, zipped or extracted, in FOLDER "
-    "or FOLDER/omniglot"
-)
-_FETCH_LAKE = (
-    f"get all_runs.zip from {_SITE}/one-shot-classification and put it, zipped or extracted, in FOLDER or "
-    "FOLDER/omniglot"
-)
+_FETCH = f"get images_background.zip and images_evaluation.zip from {_SITE} and put both, zipped or extracted, in FOLDER or FOLDER/omniglot"
+_FETCH_LAKE = f"get all_runs.zip from {_SITE}/one-shot-classification and put it, zipped or extracted, in FOLDER or FOLDER/omniglot"
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +134,7 @@ def read_archive(path: Path) -> Characters:
         raise InputError(f"{path}: no Alphabet/characterNN/*.png inside; fetch it again from {_SITE}")
     for (alphabet, character), images in drawings.items():
         if len(images) != N_DRAWERS:
-            raise InputError(
-                f"{path}: {alphabet}/{character} has {len(images)} drawings, not {N_DRAWERS}; "
-                f"fetch it again from {_SITE}"
-            )
+            raise InputError(f"{path}: {alphabet}/{character} has {len(images)} drawings, not {N_DRAWERS}; fetch it again from {_SITE}")
     order = sorted(drawings)
     return Characters(np.stack([np.stack(drawings[key]) for key in order]), tuple("/".join(key) for key in order))
 

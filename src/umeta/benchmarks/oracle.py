@@ -29,7 +29,9 @@ def labeled_tasks(labeled: LabeledImages, pool: Pool, *, n_way: int, k_shot: int
     """
     counts = np.bincount(labeled.labels, minlength=labeled.n_classes)
     if n_way > labeled.n_classes:
-        raise InputError(f"there are {labeled.n_classes} classes, so {n_way}-way tasks are not possible; use at most {labeled.n_classes} ways")
+        raise InputError(
+            f"there are {labeled.n_classes} classes, so {n_way}-way tasks are not possible; use at most {labeled.n_classes} ways"
+        )
     enough = int((counts >= k_shot + n_query).sum())
     if enough < n_way:
         most = int(np.sort(counts)[-n_way])
@@ -76,4 +78,3 @@ class FixedTasks:
     def sample(self, rng: Rng) -> Episode:
         """Return the first task."""
         return self.sample_batch(rng, 1)[0]
-

@@ -5,7 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -17,17 +17,14 @@ TOP_EXAMPLE = "umeta demo"
 
 def parse(arguments: Sequence[str]) -> Verb:
     """Return the verb with its options; exits with code 2 on bad usage and 0 after `--help`."""
-    commands = tuple(Annotated[verb, tyro.conf.subcommand(name=name, prefix_name=False)] for name, verb in VERBS.items())
-    union = commands[0]
-    for command in commands[1:]:
-        union = union | command  # type: ignore[assignment, operator]
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.ConsolidateSubcommandArgs, tyro.conf.OmitArgPrefixes)
+    commands = [Annotated[verb, tyro.conf.subcommand(name=name, prefix_name=False)] for name, verb in VERBS.items()]
+    union: Any = Union[tuple(commands)]  # noqa: UP007 - the members are known at run time only
     chosen: Verb = tyro.cli(
-        union,  # type: ignore[arg-type]
+        union,
         prog="umeta",
         description="Unsupervised meta-learning: from unlabeled images to a procedure that learns from a few labels.",
         args=list(arguments),
-        config=config,
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.ConsolidateSubcommandArgs, tyro.conf.OmitArgPrefixes),
     )
     return chosen
 

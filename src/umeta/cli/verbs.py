@@ -1,15 +1,12 @@
 """Knows what each verb is called with; the work itself is imported only when a verb runs."""
 
 import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from tyro.conf import Positional, arg
-
-from umeta.core.errors import InputError
 
 
 class Verb(Protocol):
@@ -20,14 +17,6 @@ class Verb(Protocol):
     def run(self) -> int:
         """Do it; returns the exit code."""
         ...
-
-
-def seconds(budget: str) -> float:
-    """Return the seconds in "90s", "20m" or "2h"; raises `InputError` for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
-    if found is None or float(found[1]) <= 0:
-        raise InputError(f"--budget {budget!r} is not a time; write 90s, 20m or 2h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def say(text: str) -> None:
@@ -55,6 +44,7 @@ class Demo:
     def run(self) -> int:
         """Do it."""
         from umeta.cli.demo import run_demo
+        from umeta.recipes.budget import seconds
 
         return run_demo(self.out, seconds(self.budget), self.seed)
 

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
-from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json, seconds
+from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
 from umeta.images.source import FolderSource
+from umeta.recipes.budget import seconds
 from umeta.recipes.learn import Request, learn, plan, resolve
 from umeta.recipes.papers import BIBTEX
 from umeta.recipes.recipe import Recipe, get_recipe
@@ -109,8 +111,10 @@ def run_learn(verb: Learn) -> int:
     if verb.json:
         say_json(manifest)
     else:
-        say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images, labels seen: "
-            f"{sum(manifest['labels_seen'].values())}")
+        say(
+            f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images, labels seen: "
+            f"{sum(manifest['labels_seen'].values())}"
+        )
         say(f"the procedure is in {verb.out}, a picture of proposed tasks in {verb.out / 'tasks.png'}")
     return 0
 
@@ -153,7 +157,9 @@ def run_adapt(verb: Adapt) -> int:
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists() and not ((verb.out / DESCRIPTION).is_file() and verb.overwrite):
         raise InputError(f"{verb.out} exists; replace a classifier with --overwrite, or choose another --out")
-    images, labels, skipped = [], [], []
+    images: list[Any] = []
+    labels: list[str] = []
+    skipped: list[dict[str, str]] = []
     classes = sorted(entry for entry in verb.support.iterdir() if entry.is_dir())
     if len(classes) < 2:
         found = f"only {classes[0].name}" if classes else "none"
@@ -187,7 +193,7 @@ def run_predict(verb: Predict) -> int:
     classifier = NamedClassifier.load(verb.classifier)
     if not verb.images:
         raise InputError("give at least one image file")
-    results = []
+    results: list[dict[str, Any]] = []
     for path in verb.images:
         try:
             if not path.is_file():
@@ -199,7 +205,12 @@ def run_predict(verb: Predict) -> int:
         best = int(probabilities.argmax())
         named = {str(name): round(float(p), 6) for name, p in zip(classifier.classes, probabilities, strict=True)}
         results.append(
-            {"image": str(path), "label": str(classifier.classes[best]), "probability": round(float(probabilities[best]), 6), "probabilities": named}
+            {
+                "image": str(path),
+                "label": str(classifier.classes[best]),
+                "probability": round(float(probabilities[best]), 6),
+                "probabilities": named,
+            }
         )
     if verb.json:
         say_json({"classifier": str(verb.classifier), "predictions": results})
@@ -230,8 +241,17 @@ def run_compare(verb: Compare) -> int:
         raise InputError(f"the runs have results of several kinds ({told}); choose one with --on and --protocol")
     rows = named_rows(chosen)
     if verb.json:
-        content = [{"name": name, "n_way": row.n_way, "k_shot": row.k_shot, "accuracy": row.accuracy, "ci95": row.ci95} for name, row in rows]
-        say_json({"benchmark": kinds[0][0], "protocol": kinds[0][1], "rows": content, "differences": [asdict(d) for d in differences(rows)]})
+        content = [
+            {"name": name, "n_way": row.n_way, "k_shot": row.k_shot, "accuracy": row.accuracy, "ci95": row.ci95} for name, row in rows
+        ]
+        say_json(
+            {
+                "benchmark": kinds[0][0],
+                "protocol": kinds[0][1],
+                "rows": content,
+                "differences": [asdict(d) for d in differences(rows)],
+            }
+        )
     else:
         say(f"{kinds[0][0]}, protocol {kinds[0][1]}; accuracy in %, and difference to the first row on the same tasks, ± 95 % intervals")
         say(comparison_table(rows))

@@ -32,9 +32,7 @@ class ModuleState:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return weights, buffers and the optimizers' moments."""
-        flat = {
-            f"{name}.{key}": value for name, module in self.modules.items() for key, value in module.state_dict().items()
-        }
+        flat = {f"{name}.{key}": value for name, module in self.modules.items() for key, value in module.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             for index, slots in optimizer.state_dict()["state"].items():
                 flat |= {f"{name}:{index}:{slot}": value for slot, value in slots.items()}
@@ -45,9 +43,7 @@ class ModuleState:
         try:
             for name, module in self.modules.items():
                 prefix = f"{name}."
-                module.load_state_dict(
-                    {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-                )
+                module.load_state_dict({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
         except RuntimeError as error:
             raise ArtifactError(f"the saved weights are of another network: {str(error).splitlines()[0]}") from error
         for name, optimizer in self.optimizers.items():

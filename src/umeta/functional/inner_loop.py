@@ -42,9 +42,7 @@ def inner_loop(
     seen = [observe(current)] if observe else []
     for _ in range(n_steps):
         slopes = grad(loss)(current)
-        current = {
-            name: value - lr * (slopes[name].detach() if first_order else slopes[name]) for name, value in current.items()
-        }
+        current = {name: value - lr * (slopes[name].detach() if first_order else slopes[name]) for name, value in current.items()}
         if observe:
             seen.append(observe(current))
     return current, seen

@@ -6,9 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def prototypes(
-    embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int
-) -> Float[Tensor, "*batch n_way dim"]:
+def prototypes(embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int) -> Float[Tensor, "*batch n_way dim"]:
     r"""Average the examples of each class, however many each has: $c_k = \frac{1}{|S_k|} \sum_{i \in S_k} f(x_i)$.
 
     Args:

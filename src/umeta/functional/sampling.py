@@ -25,11 +25,11 @@ def choose(sizes: NDArray[np.int64], n: int, generator: np.random.Generator) -> 
     if sizes.size and int(sizes.min()) < n:
         raise ValueError(f"cannot draw {n} different members from a set of {int(sizes.min())}")
     chosen = np.empty((*sizes.shape, n), np.int64)
-    draws = generator.random(chosen.shape)
+    draws = np.asarray(generator.random(chosen.shape))
     for position in range(n):
         last = sizes - n + position
         candidate = (draws[..., position] * (last + 1)).astype(np.int64)
         taken = (chosen[..., :position] == candidate[..., None]).any(-1)
         chosen[..., position] = np.where(taken, last, candidate)
-    order = generator.random(chosen.shape).argsort(-1)
+    order = np.argsort(generator.random(chosen.shape), axis=-1)
     return np.take_along_axis(chosen, order, -1)

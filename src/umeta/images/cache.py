@@ -56,9 +56,7 @@ class ImageCache:
         """
         names: list[str] = _read_json(self.path / "names.json")
         if not isinstance(names, list) or len(names) != len(self.images):
-            raise ArtifactError(
-                f"{self.path / 'names.json'} does not name {len(self.images)} images; rebuild the cache"
-            )
+            raise ArtifactError(f"{self.path / 'names.json'} does not name {len(self.images)} images; rebuild the cache")
         return names
 
     @classmethod
@@ -75,9 +73,7 @@ class ImageCache:
         images, hashes = _read_array(path / "images.npy"), _read_array(path / "hashes.npy")
         if list(images.shape) != info.get("shape") or hashes.shape != (len(images), 16):
             found = f"images {list(images.shape)}, hashes {list(hashes.shape)}"
-            raise ArtifactError(
-                f"{path} is inconsistent: cache.json says {info.get('shape')}, found {found}; rebuild it"
-            )
+            raise ArtifactError(f"{path} is inconsistent: cache.json says {info.get('shape')}, found {found}; rebuild it")
         if not (path / "names.json").is_file():
             raise ArtifactError(f"{path / 'names.json'} is missing; rebuild the cache")
         return cls(path, images, hashes, info)

@@ -55,7 +55,7 @@ class Pool:
     def gather(self, index: NDArray[np.int64]) -> Float[Tensor, "*shape c h w"]:
         """Return images at any shape of indices as one tensor with values in `[0, 1]`."""
         picked = torch.from_numpy(self.images[index.ravel()]).to(self.device)
-        return to_float(picked).unflatten(0, index.shape)
+        return to_float(picked).reshape(*index.shape, *picked.shape[1:])
 
     def embedded(self, encoder: Encoder) -> Float[Tensor, "n dim"]:
         """Return the embedding of the whole pool, computed on the first call for each encoder."""
@@ -85,12 +85,12 @@ class Episodes(Sequence[Episode]):
     @property
     def n_way(self) -> int:
         """Classes per task."""
-        return self.indices.shape[1]
+        return int(self.indices.shape[1])
 
     @property
     def n_query(self) -> int:
         """Query images per class."""
-        return self.indices.shape[2] - self.k_shot
+        return int(self.indices.shape[2]) - self.k_shot
 
     def images(self) -> Float[Tensor, "n_task n_way n_image c h w"]:
         """Gather, and where asked augment, the images of all tasks in one operation."""
@@ -98,13 +98,13 @@ class Episodes(Sequence[Episode]):
         if self.augment is None:
             return images
         assert self.rng is not None
-        return self.augment(images.flatten(0, 2), self.rng).unflatten(0, self.indices.shape)
+        return self.augment(images.flatten(0, 2), self.rng).view_as(images)
 
     def embedded(self, encoder: Encoder) -> Float[Tensor, "n_task n_way n_image dim"]:
         """Return the embeddings of all images, from the pool's own store where nothing is augmented."""
         if self.augment is None:
             return self.pool.embedded(encoder)[torch.from_numpy(self.indices)]
-        return encoder(self.images().flatten(0, 2)).unflatten(0, self.indices.shape)
+        return encoder(self.images().flatten(0, 2)).reshape(*self.indices.shape, -1)
 
     def labels(self, n_each: int) -> Int[Tensor, " n"]:
         """Return the labels of `n_each` images of every class, class after class; the same for every task."""
@@ -127,5 +127,6 @@ class Episodes(Sequence[Episode]):
         images = Episodes(self.pool, self.indices[item][None], self.k_shot, self.augment, self.rng).images()[0]
         support, query = images[:, : self.k_shot].flatten(0, 1), images[:, self.k_shot :].flatten(0, 1)
         return Episode(
-            Examples(support, self.labels(self.k_shot), self.n_way), Examples(query, self.labels(self.n_query), self.n_way)
+            Examples(support, self.labels(self.k_shot), self.n_way),
+            Examples(query, self.labels(self.n_query), self.n_way),
         )

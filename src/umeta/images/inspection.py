@@ -53,9 +53,7 @@ def inspect_source(source: ImageSource, *, n_workers: int = 2) -> dict[str, Any]
         "n_distinct": len(first),
         "n_duplicates": sum(modes.values()) - len(first),
         "n_duplicate_groups": len(groups),
-        "duplicate_groups": [
-            {"n": len(group), "names": [source.item_name(index) for index in group[:_MAX_LISTED]]} for group in listed
-        ],
+        "duplicate_groups": [{"n": len(group), "names": [source.item_name(index) for index in group[:_MAX_LISTED]]} for group in listed],
     }
 
 

@@ -105,7 +105,8 @@ class NamedClassifier:
 
     def predict(self, images: Images) -> NDArray[Any]:
         """Return the most probable class of each image."""
-        return np.asarray(self.classes)[self.predict_proba(images).argmax(-1)]
+        names: NDArray[Any] = np.asarray(self.classes)[self.predict_proba(images).argmax(-1)]
+        return names
 
     def save(self, folder: Path | str) -> None:
         """Write the classifier with everything that it needs."""

@@ -18,16 +18,18 @@ from umeta.benchmarks.benchmark import benchmark_names, check_protocol, get_benc
 from umeta.benchmarks.oracle import labeled_tasks
 from umeta.core.errors import InputError
 from umeta.core.loop import Pace, Position, meta_train
-from umeta.core.metalearner import TrainState
+from umeta.core.metalearner import MetaLearner, TrainState
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
+from umeta.core.state import ModuleState
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import embed_all
 from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
-from umeta.images.episode import Pool
+from umeta.images.episode import Episode, Pool
+from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
@@ -110,8 +112,8 @@ class Plan:
     def told(self) -> str:
         """Return the plan in one line."""
         clusters = f", {self.n_clusters} clusters" if self.n_clusters else ""
-        color = "gray" if self.channels == 1 else "color"
-        return f"{self.n_images} {color} images of {self.side}x{self.side}{clusters}, {self.n_way}-way tasks with {self.n_query} queries a class"
+        images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
+        return f"{images}{clusters}, {self.n_way}-way tasks with {self.n_query} queries a class"
 
 
 def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None]:
@@ -129,7 +131,9 @@ def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None
         images = labeled.images if labeled is not None else benchmark.pool(protocol)
         return ArraySource(np.moveaxis(images, 1, -1), f"{request.source}:{protocol}"), labeled.labels if labeled is not None else None
     if oracle:
-        raise InputError(f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none")
+        raise InputError(
+            f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none"
+        )
     if request.protocol is not None:
         raise InputError(f"--protocol is for benchmarks ({', '.join(benchmark_names())}), and {request.source} is none")
     return open_source(request.source), None
@@ -272,8 +276,8 @@ class Learning:
         state = learner.init(rng.fork("init"))
         pace = self.pace("meta_train", None)
         start, observer = self.observed("meta_train", pace, "accuracy", state)
-        procedure = meta_train(  # type: ignore[misc]
-            learner,  # type: ignore[arg-type]
+        procedure = meta_train(
+            learner,
             tasks,
             meta_batch_size=recipe.meta_batch_size,
             pace=pace,
@@ -286,7 +290,7 @@ class Learning:
         return ImageLearningProcedure(procedure, Preparation(plan.channels, plan.side), recipe.name)
 
 
-def make_learner(recipe: Recipe, plan: Plan) -> ProtoNets | Maml:
+def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
     if recipe.learner == "protonets":
         return ProtoNets(Conv4Config(plan.channels, plan.side, 64, "pool"), n_splits=recipe.n_splits)

@@ -23,7 +23,7 @@ from umeta.images.embed.pixels import flatten_pixels
 from umeta.images.episode import Episode, Episodes, Pool
 from umeta.images.learners.baselines import cluster_centers, registered
 from umeta.images.learners.classifier import ImageProcedure, accuracy
-from umeta.images.learners.maml import GradientProcedure
+from umeta.images.learners.maml import GradientProcedure, Statistics
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.pixels import content_hash
 from umeta.images.procedure import ImageLearningProcedure
@@ -48,6 +48,7 @@ class Question:
         allow_overlap: Score even if test images were in the training pool, and say so.
         norm: For a gradient learner: normalization of queries, "batch" or "stored"; None as it was learned.
         task_seed: Which tasks are drawn; the same for every method.
+        methods: Names of the baselines to score; None takes all.
     """
 
     benchmark: str
@@ -58,8 +59,9 @@ class Question:
     n_tasks: int = 1000
     baselines: bool = False
     allow_overlap: bool = False
-    norm: str | None = None
+    norm: Statistics | None = None
     task_seed: int = 0
+    methods: tuple[str, ...] | None = None
 
 
 def measure(procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
@@ -96,7 +98,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     labels = sum(manifest["labels_seen"].values())
     methods: dict[str, tuple[ImageProcedure, int, int]] = {shipped.recipe: (procedure, question.n_tasks, labels)}
     if question.baselines:
-        methods |= {name: (baseline, n, 0) for name, (baseline, n) in _baselines(run, shipped, question.n_tasks).items()}
+        found = _baselines(run, shipped, question.n_tasks).items()
+        methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}
     rows: list[Row] = []
     kinds = _task_kinds(benchmark, protocol, question, shipped)
     total, done = len(kinds) * len(methods), 0

@@ -27,7 +27,9 @@ def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable .npz file ({error})") from error
     if matrix.ndim != 2 or len(matrix) != n_images:
-        raise InputError(f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image")
+        raise InputError(
+            f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image"
+        )
     if not np.isfinite(matrix).all():
         raise InputError(f"{path}: the embedding holds NaN or infinite values")
     return torch.from_numpy(matrix)

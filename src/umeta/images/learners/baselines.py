@@ -176,7 +176,10 @@ class EmbeddedProcedure:
     def logits(self, episodes: Episodes, rng: Rng) -> Float[Tensor, "1 n_task n_query n_way"]:
         """Score the queries of every task."""
         embedding = episodes.embedded(self.encoder)
-        support, query = embedding[:, :, : episodes.k_shot].flatten(1, 2), embedding[:, :, episodes.k_shot :].flatten(1, 2)
+        support, query = (
+            embedding[:, :, : episodes.k_shot].flatten(1, 2),
+            embedding[:, :, episodes.k_shot :].flatten(1, 2),
+        )
         return self.head(support, episodes.labels(episodes.k_shot), query, episodes.n_way, rng).unsqueeze(0)
 
     def tensors(self) -> dict[str, Tensor]:

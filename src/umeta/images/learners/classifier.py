@@ -13,7 +13,10 @@ from umeta.images.episode import Episodes, Examples
 class ImageClassifier(Protocol):
     """What adaptation gives: images in, one score per class out."""
 
-    n_way: int
+    @property
+    def n_way(self) -> int:
+        """Number of classes."""
+        ...
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n n_way"]:
         """Score images with values in `[0, 1]`; softmax of a row gives probabilities."""
@@ -61,8 +64,6 @@ def restored(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def accuracy(
-    logits: Float[Tensor, "n_stage n_task n_query n_way"], labels: Int[Tensor, " n_query"]
-) -> Float[Tensor, "n_stage n_task"]:
+def accuracy(logits: Float[Tensor, "n_stage n_task n_query n_way"], labels: Int[Tensor, " n_query"]) -> Float[Tensor, "n_stage n_task"]:
     """Return the share of right answers per stage and task; a tie goes to the lower label, as `argmax` has it."""
     return (logits.argmax(-1) == labels.to(logits.device)).float().mean(-1)

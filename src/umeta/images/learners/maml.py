@@ -74,7 +74,8 @@ class InnerLoop:
 
         def score(current: Weights) -> Tensor:
             if self.statistics == "batch":
-                return functional_call(model, current, (query,))[:, :n_way]
+                scores: Tensor = functional_call(model, current, (query,))
+                return scores[:, :n_way]
             together = torch.cat([support.images, query])
             logits: Tensor = functional_call(model, current, (together, len(support.images)))
             return logits[len(support.images) :, :n_way]
@@ -134,13 +135,13 @@ class GradientProcedure:
         model: The shared weights; never changed.
         inner: How a task is learned.
         every_step: Whether `logits` scores queries after every step or only after the last.
-        chunk_size: Tasks that `logits` adapts at once; bounds memory.
+        chunk_images: About how many support images `logits` works on at once: more no longer fit into a processor's cache.
     """
 
     model: Conv4Classifier
     inner: InnerLoop
     every_step: bool = True
-    chunk_size: int = 25
+    chunk_images: int = 160
 
     @property
     def transductive(self) -> bool:
@@ -167,7 +168,7 @@ class GradientProcedure:
             return torch.stack(inner.run(model, weights, examples, query, every_step=self.every_step)[1])
 
         parts = []
-        for chunk in episodes.chunk(self.chunk_size):
+        for chunk in episodes.chunk(min(max(self.chunk_images // len(labels), 4), 25)):
             images = chunk.images()
             support, query = images[:, :, : chunk.k_shot].flatten(1, 2), images[:, :, chunk.k_shot :].flatten(1, 2)
             parts.append(vmap(one)(support, query))
@@ -260,12 +261,16 @@ class Maml:
         losses, right = vmap(one)(support, query)
         loss = losses.mean() / tasks.n_way
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return state, {"loss": loss.item(), "accuracy": right.mean().item()}
 
     def export(self, state: ModuleState) -> GradientProcedure:
         """Return a procedure with a copy of the weights."""
-        info = {"net": asdict(self.net), "head": self.n_way, "inner": asdict(replace(self.inner, n_steps=self.n_adapt_steps))}
+        info = {
+            "net": asdict(self.net),
+            "head": self.n_way,
+            "inner": asdict(replace(self.inner, n_steps=self.n_adapt_steps)),
+        }
         weights = {f"model.{key}": value.clone() for key, value in state.modules["model"].state_dict().items()}
         return GradientProcedure.restore(info, weights)

@@ -82,9 +82,7 @@ class PrototypeProcedure:
         return cls(net.requires_grad_(False))
 
 
-def episode_logits(
-    embedding: Float[Tensor, "n_task n_way n_image dim"], k_shot: int
-) -> Float[Tensor, "n_task n_query n_way"]:
+def episode_logits(embedding: Float[Tensor, "n_task n_way n_image dim"], k_shot: int) -> Float[Tensor, "n_task n_query n_way"]:
     """Score the queries of balanced episodes; the first `k_shot` images of each class are its support."""
     n_way = embedding.shape[1]
     labels = torch.arange(n_way, device=embedding.device).repeat_interleave(k_shot).expand(len(embedding), -1)
@@ -123,7 +121,7 @@ class ProtoNets:
         assert isinstance(tasks, Episodes)
         net, optimizer = state.modules["net"].train(), state.optimizers["adam"]
         images = tasks.images().flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        embedding = net(images).unflatten(0, tasks.indices.shape)
+        embedding = net(images).reshape(*tasks.indices.shape, -1)
         embedding = resplit(embedding, self.n_splits, rng.torch(embedding.device))
         logits = episode_logits(embedding, tasks.k_shot)
         labels = tasks.labels(tasks.n_query).to(logits.device).expand(len(logits), -1)

@@ -1,6 +1,7 @@
 """Knows the four-block convolutional network that few-shot papers compare on, in its pooled and its strided form."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -22,6 +23,9 @@ class BatchNorm(nn.Module):
             `torch.func.vmap` can run it.
         scale: Whether there is a learned scale beside the learned shift.
     """
+
+    mean: Tensor
+    var: Tensor
 
     def __init__(self, n_channels: int, *, stored: bool, scale: bool = True) -> None:
         super().__init__()
@@ -92,9 +96,7 @@ class Conv4(nn.Module):
         self.config = config
         stride = 2 if config.downsample == "stride" else 1
         widths = [config.channels, *[config.width] * 4]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False) for n_in, n_out in pairwise(widths))
         self.norms = nn.ModuleList(BatchNorm(config.width, stored=config.stored, scale=config.scale) for _ in range(4))
         with torch.no_grad():
             for conv in self.convs:

@@ -49,7 +49,8 @@ class PartitionTasks:
         which = generator.integers(parts.n_partitions, size=n_tasks)
         clusters = parts.first[which, None] + choose(parts.n_clusters[which], self.n_way, generator)
         places = choose(parts.size[clusters], self.k_shot + self.n_query, generator)
-        return parts.members[parts.start[clusters][..., None] + places]
+        indices: NDArray[np.int64] = parts.members[parts.start[clusters][..., None] + places]
+        return indices
 
     def sample_batch(self, rng: Rng, n_tasks: int) -> Episodes:
         """Return a batch of tasks; a pure function of `rng`."""

@@ -1,0 +1,55 @@
+"""Knows what `import umeta` offers: the verbs as functions."""
+
+from pathlib import Path
+from typing import Any
+
+from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.recipes.budget import seconds
+from umeta.recipes.learn import learn as _learn
+from umeta.recipes.learn import resolve
+
+
+def learn(
+    source: str | Path,
+    *,
+    out: str | Path,
+    recipe: str = "default",
+    budget: str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    protocol: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Propose tasks from unlabeled images, meta-train, and save the learning procedure; the same as the verb.
+
+    Args:
+        source: A folder, an `.npz` with `images`, or a benchmark's name.
+        out: The run folder.
+        recipe: A name that `umeta recipes` lists.
+        budget: "90s", "20m" or "2h"; without it and `steps`, 20 minutes.
+        steps: Steps of every trained stage, instead of a budget.
+        seed: Of all randomness.
+        protocol: Of a benchmark source.
+        resume: Go on with a stopped run.
+        overwrite: Replace a run that is there.
+
+    Returns:
+        The run's manifest.
+
+    Raises:
+        UmetaError: Of the kind that fits; its text says what to do.
+    """
+    budget_s = None if budget is None else seconds(budget)
+    request = resolve(str(source), recipe, protocol=protocol, budget_s=budget_s, steps=steps, seed=seed)
+    return _learn(request, Path(out), resume=resume, overwrite=overwrite)
+
+
+def load(run: str | Path) -> ImageLearningProcedure:
+    """Return the learning procedure of a finished run."""
+    return ImageLearningProcedure.load(run)
+
+
+def load_classifier(folder: str | Path) -> NamedClassifier:
+    """Return a classifier that `umeta adapt` or `NamedClassifier.save` wrote."""
+    return NamedClassifier.load(folder)
