@@ -6,7 +6,7 @@ from typing import Any
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn as _learn
-from umeta.recipes.learn import resolve
+from umeta.recipes.request import resolve
 
 
 def learn(

@@ -79,7 +79,7 @@ def write_artifact(folder: Path, kind: str, tensors: Mapping[str, Tensor], info:
             os.fsync(file.fileno())
         write_json(
             temporary / DESCRIPTION,
-            {"format": FORMAT, "kind": kind, "sha256": sha256(weights), "info": dict(info)},
+            {"format": FORMAT, "kind": kind, "sha256": sha256(weights), "info": dict(info), "info_sha256": _digest(info)},
         )
         retired = folder.with_name(f"{folder.name}.old-{os.getpid()}")
         if folder.exists():
@@ -107,7 +107,13 @@ def read_artifact(folder: Path, kind: str) -> tuple[dict[str, Tensor], dict[str,
         raise ArtifactError(f"{weights} is missing")
     if sha256(weights) != content.get("sha256"):
         raise ArtifactError(f"{weights} is truncated or was altered: its SHA-256 is not the one in {DESCRIPTION}")
+    if content.get("info_sha256", _digest(content.get("info"))) != _digest(content.get("info")):
+        raise ArtifactError(f"{folder / DESCRIPTION} was altered: the SHA-256 of its info is not the one it states")
     try:
         return load_file(weights), content["info"]
     except (SafetensorError, OSError, KeyError) as error:
         raise ArtifactError(f"{folder} cannot be read: {error}") from error
+
+
+def _digest(info: Any) -> str:
+    return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()

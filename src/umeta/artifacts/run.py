@@ -1,14 +1,16 @@
 """Knows the run folder: what is in it, who may write to it, and where a stopped run goes on."""
 
 import csv
+import fcntl
+import json
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -22,24 +24,28 @@ KEPT_CHECKPOINTS = 2
 CHECKPOINT_EVERY_S = 20.0
 METRICS_EVERY_S = 5.0
 METRICS_HEADER = ("stage", "step", "elapsed_s", "name", "value")
+LOCK = ".lock"
+KEPT_AFTER_BAD_INPUT = {LOCK, "cache.skipped.csv"}
 
 
 class RunFolder:
     """One run on disk: `config.json`, `manifest.json`, `metrics.csv`, TensorBoard events, `checkpoint/`, `procedure/`.
 
-    Make one by `start`; close it by `finish` or `release`.
+    Make one by `start`; close it by `release`.
 
     Args:
         path: The folder.
-        config: What `config.json` holds.
+        lock: The open file that keeps other processes out.
         elapsed_s: Seconds that earlier parts of this run have spent.
+        fresh: Whether it began just now.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], elapsed_s: float) -> None:
+    def __init__(self, path: Path, lock: TextIO, elapsed_s: float, *, fresh: bool) -> None:
         self.path = path
-        self.config = config
+        self.finished = (path / "manifest.json").is_file()
+        self._lock = lock
         self._began = time.monotonic() - elapsed_s
-        self._lock = path / ".lock"
+        self._fresh = fresh
 
     @classmethod
     def start(cls, path: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunFolder":
@@ -50,50 +56,32 @@ class RunFolder:
                 not a run folder; another process is at work in it.
             UmetaError: It cannot be written.
         """
+        if resume and overwrite:
+            raise InputError("give --resume or --overwrite, not both")
         try:
-            occupied = path.exists() and (not path.is_dir() or any(path.iterdir()))
-            is_run = (path / "config.json").is_file()
+            occupied = path.exists() and (not path.is_dir() or any(entry.name not in KEPT_AFTER_BAD_INPUT for entry in path.iterdir()))
+            was = _config_of(path)
             if occupied and not (resume or overwrite):
                 raise InputError(f"{path} exists; go on with --resume, start anew with --overwrite, or choose another --out")
-            if occupied and not is_run and not (path.is_dir() and {p.name for p in path.iterdir()} <= {".lock", "cache", "skipped.csv"}):
+            if occupied and not was:
                 raise InputError(f"{path} is not a run folder, so it is left alone; choose another --out")
-            if resume and is_run:
-                was = read_json(path / "config.json")
-                changed = sorted(key for key in {*was, *config} if was.get(key) != config.get(key))
-                if changed:
-                    told = ", ".join(f"{key} was {was.get(key)!r}, now {config.get(key)!r}" for key in changed)
-                    raise InputError(f"{path} holds a run with other settings ({told}); resume with the same, or use --overwrite")
+            if resume and was:
+                if changed := ", ".join(_changes(was, json.loads(json.dumps(config)))):
+                    raise InputError(f"{path} holds a run with other settings ({changed}); resume with the same, or use --overwrite")
             path.mkdir(parents=True, exist_ok=True)
-            cls._take_lock(path / ".lock")
-            if overwrite and not resume:
-                for entry in path.iterdir():
-                    if entry.name != ".lock":
-                        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-            for stale in [
-                *path.glob("*.tmp-*"),
-                *path.glob("*/*.tmp-*"),
-                *path.glob("*.old-*"),
-                *path.glob("*/*.old-*"),
-            ]:
-                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+            lock = _take_lock(path / LOCK)
+            if not resume:
+                _remove(entry for entry in path.iterdir() if entry.name != LOCK)
+            _remove(stale for mark in ("tmp", "old") for depth in ("", "*/") for stale in list(path.glob(f"{depth}*.{mark}-*")))
         except OSError as error:
             raise UmetaError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
         elapsed_s = 0.0
         if (path / "progress.json").is_file():
             elapsed_s = float(read_json(path / "progress.json").get("elapsed_s", 0.0))
-        run = cls(path, config, elapsed_s)
-        write_json(path / "config.json", config)
-        return run
-
-    @staticmethod
-    def _take_lock(lock: Path) -> None:
-        try:
-            owner = int(lock.read_text())
-        except (FileNotFoundError, ValueError):
-            owner = 0
-        if owner and owner != os.getpid() and Path(f"/proc/{owner}").exists():
-            raise InputError(f"process {owner} is at work in {lock.parent}; wait for it or choose another --out")
-        lock.write_text(str(os.getpid()))
+        fresh = not (resume and was)
+        if fresh:
+            write_json(path / "config.json", config)
+        return cls(path, lock, elapsed_s, fresh=fresh)
 
     @property
     def elapsed_s(self) -> float:
@@ -150,11 +138,55 @@ class RunFolder:
             "sha256": {name: sha256(path) for name, path in files.items()},
         }
         write_json(self.path / "manifest.json", content)
-        self.release()
 
     def release(self) -> None:
-        """Let another process work in the folder."""
-        self._lock.unlink(missing_ok=True)
+        """Save the time spent, and let another process work in the folder."""
+        try:
+            if not self.finished and (self.path / "config.json").is_file():
+                self.note_elapsed()
+        finally:
+            self._lock.close()
+
+    def abandon(self) -> None:
+        """Take away what a run that began just now has written, after input that it cannot use; the list of bad images stays."""
+        if self._fresh:
+            _remove(entry for entry in self.path.iterdir() if entry.name not in KEPT_AFTER_BAD_INPUT)
+            if {entry.name for entry in self.path.iterdir()} == {LOCK}:
+                _remove([self.path])
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    """Return the configuration of a run folder; empty if it is none, also where a `config.json` is of something else."""
+    try:
+        config = read_json(path / "config.json")
+    except ArtifactError:
+        return {}
+    return config if {"source", "recipe", "seed"} <= config.keys() else {}
+
+
+def _changes(was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for key in sorted({*was, *now}):
+        old, new = was.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes(old, new)
+        elif old != new:
+            yield f"{key} was {old!r}, now {new!r}"
+
+
+def _take_lock(path: Path) -> TextIO:
+    """Return an open file that the system unlocks when this process ends, however it ends."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise InputError(f"another process is at work in {path.parent}; wait for it or choose another --out") from error
+    return file
+
+
+def _remove(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 class StageObserver:

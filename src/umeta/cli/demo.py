@@ -8,7 +8,8 @@ from umeta.benchmarks.benchmark import get_benchmark
 from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
-from umeta.recipes.learn import learn, resolve
+from umeta.recipes.learn import learn
+from umeta.recipes.request import resolve
 from umeta.recipes.score import Question, score
 
 SHOWN = ("pixels knn", "from scratch")

@@ -1,54 +1,53 @@
 """Knows how a command becomes a verb's call, and how a failure becomes one line and an exit code."""
 
+import difflib
+import io
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import tyro
 
 from umeta.cli.verbs import VERBS, Verb
-from umeta.core.errors import UmetaError
+from umeta.core.errors import InputError, UmetaError
 
 TOP_EXAMPLE = "umeta demo"
+SUMMARY = "Unsupervised meta-learning: from unlabeled images to a procedure that learns from a few labels."
+CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 
 
 def parse(arguments: Sequence[str]) -> Verb:
     """Return the verb with its options; exits with code 2 on bad usage and 0 after `--help`."""
+    name = arguments[0]
+    if name in VERBS:
+        return tyro.cli(VERBS[name], prog=f"umeta {name}", args=list(arguments[1:]), config=CONFIG)
+    if not name.startswith("-"):
+        near = difflib.get_close_matches(name, VERBS, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(VERBS)}"
+        raise InputError(f"there is no verb {name!r}; {hint}")
     commands = [Annotated[verb, tyro.conf.subcommand(name=name, prefix_name=False)] for name, verb in VERBS.items()]
     union: Any = Union[tuple(commands)]  # noqa: UP007 - the members are known at run time only
-    chosen: Verb = tyro.cli(
-        union,
-        prog="umeta",
-        description="Unsupervised meta-learning: from unlabeled images to a procedure that learns from a few labels.",
-        args=list(arguments),
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.ConsolidateSubcommandArgs, tyro.conf.OmitArgPrefixes),
-    )
+    chosen: Verb = tyro.cli(union, prog="umeta", description=SUMMARY, args=list(arguments), config=CONFIG)
     return chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    _mend_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
-    asked_help = not given or any(argument in ("-h", "--help") for argument in given)
     if given == ["--version"]:
         from importlib.metadata import version
 
         sys.stdout.write(f"umeta {version('umeta')}\n")
         return 0
     try:
-        verb = parse(given or ["--help"])
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 2
-        if asked_help and code == 0:
-            sys.stdout.write(f"\nExample:\n  {_example(given)}\n")
-        return code
-    try:
-        return verb.run()
+        return _run(given or ["--help"])
     except UmetaError as error:
         _tell(str(error), debug)
         return error.exit_code
@@ -66,11 +65,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _example(given: Sequence[str]) -> str:
-    for argument in given:
-        if argument in VERBS:
-            return VERBS[argument].example
-    return TOP_EXAMPLE
+def _run(given: Sequence[str]) -> int:
+    """Run the verb that was given; what it prints has left the process when this returns."""
+    try:
+        verb = parse(given)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 2
+        if code == 0:
+            example = VERBS[given[0]].example if given[0] in VERBS else TOP_EXAMPLE
+            sys.stdout.write(f"\n--debug shows where an error came from; umeta --version prints the version.\n\nExample:\n  {example}\n")
+        sys.stdout.flush()
+        return code
+    code = verb.run()
+    sys.stdout.flush()
+    return code
+
+
+def _mend_streams() -> None:
+    """Let output go nowhere where a stream is closed, and escape what the terminal's encoding cannot show."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the process
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell(message: str, debug: bool) -> None:

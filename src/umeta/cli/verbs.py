@@ -1,6 +1,7 @@
 """Knows what each verb is called with; the work itself is imported only when a verb runs."""
 
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,16 @@ def say(text: str) -> None:
 
 def say_json(content: Any) -> None:
     """Print one JSON object, and nothing else, to standard output."""
-    sys.stdout.write(json.dumps(content, indent=1) + "\n")
+    sys.stdout.write(json.dumps(_standard(content), indent=1, allow_nan=False) + "\n")
+
+
+def _standard(content: Any) -> Any:
+    """Return content with null for NaN and infinite numbers, which JSON lacks: the interval over one task, say."""
+    if isinstance(content, dict):
+        return {key: _standard(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_standard(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,11 @@ class Demo:
     """Run the main job on built-in data: glyphs of fonts, whole scripts held out for the test."""
 
     example: ClassVar[str] = "umeta demo"
-    out: Path = Path("runs/demo")
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("runs/demo")
     """Where the run goes; an earlier demo there is replaced."""
-    budget: str = "80s"
+    budget: Annotated[str, arg(metavar="TIME")] = "80s"
     """Time to learn."""
-    seed: int = 0
+    seed: Annotated[int, arg(metavar="N")] = 0
     """Of all randomness."""
 
     def run(self) -> int:
@@ -54,7 +64,7 @@ class Inspect:
     """Say what is in a source: counts, sizes, duplicates, bad files. Nothing is changed."""
 
     example: ClassVar[str] = "umeta inspect photos/"
-    source: Positional[str]
+    source: Annotated[Positional[str], arg(metavar="SOURCE")]
     """A folder, an .npz, or a benchmark's name."""
     json: bool = False
     """Print one JSON object."""
@@ -63,7 +73,7 @@ class Inspect:
         """Do it."""
         from umeta.cli.show import inspection_text
         from umeta.images.inspection import inspect_source
-        from umeta.recipes.learn import read_source, resolve
+        from umeta.recipes.request import read_source, resolve
 
         source, _ = read_source(resolve(self.source))
         summary = inspect_source(source)
@@ -76,29 +86,29 @@ class Learn:
     """Propose tasks from unlabeled images, practice on them, and save the learning procedure."""
 
     example: ClassVar[str] = "umeta learn photos/ --out runs/photos --budget 20m"
-    source: Positional[str]
+    source: Annotated[Positional[str], arg(metavar="SOURCE")]
     """A folder of images (folder names are not labels), an .npz with `images`, or a benchmark's name."""
-    out: Path
+    out: Annotated[Path, arg(metavar="FOLDER")]
     """The run folder."""
-    recipe: str = "default"
+    recipe: Annotated[str, arg(metavar="NAME")] = "default"
     """A name that `umeta recipes` lists."""
-    budget: str | None = None
+    budget: Annotated[str | None, arg(metavar="TIME", help_behavior_hint="")] = None
     """Time for everything: 90s, 20m, 2h. Without --budget and --steps: 20m."""
-    steps: int | None = None
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Steps of every trained stage, instead of a budget; exactly repeatable."""
-    seed: int = 0
+    seed: Annotated[int, arg(metavar="N")] = 0
     """Of all randomness."""
-    protocol: str | None = None
+    protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Of a benchmark source: which classes' images are in the pool; default its first."""
-    embedding: str | None = None
+    embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
     """acai, pixels, an .npz with one row per image, or a run folder whose embedding is used again."""
-    clusters: int | None = None
+    clusters: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     """k of k-means."""
-    partitions: int | None = None
+    partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
-    image_size: int | None = None
+    image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
     """Side in pixels that images are brought to."""
-    norm: Literal["stored", "batch"] | None = None
+    norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None
     """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
     first_order: bool = False
     """Of a gradient learner: leave out second derivatives."""
@@ -125,27 +135,27 @@ class Evaluate:
     example: ClassVar[str] = "umeta evaluate runs/proto --on omniglot --protocol cactus --queries 5 --baselines"
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
-    on: str
+    on: Annotated[str, arg(metavar="BENCHMARK")]
     """The benchmark's name."""
-    protocol: str | None = None
+    protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """One of the benchmark's; default the run's own, else the benchmark's first."""
-    ways: tuple[int, ...] | None = None
+    ways: Annotated[tuple[int, ...] | None, arg(metavar="N...", help_behavior_hint="")] = None
     """Classes per task."""
-    shots: tuple[int, ...] | None = None
+    shots: Annotated[tuple[int, ...] | None, arg(metavar="K...", help_behavior_hint="")] = None
     """Support images per class."""
-    queries: int | None = None
+    queries: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Query images per class."""
-    tasks: int = 1000
+    tasks: Annotated[int, arg(metavar="N")] = 1000
     """Tasks of each kind."""
-    task_seed: int = 0
+    task_seed: Annotated[int, arg(metavar="N")] = 0
     """Which tasks are drawn."""
     baselines: bool = False
     """Score classical classifiers and training from scratch too."""
-    norm: Literal["stored", "batch"] | None = None
+    norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None
     """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
     allow_overlap: bool = False
     """Score even if test images were in the training pool, and say so in every row."""
-    csv: Path | None = None
+    csv: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """Write one line per method, kind of task and adaptation step."""
     json: bool = False
     """Print one JSON object."""
@@ -164,9 +174,9 @@ class Adapt:
     example: ClassVar[str] = "umeta adapt runs/photos --support labeled/ --out my-classifier"
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
-    support: Path
+    support: Annotated[Path, arg(metavar="DIR")]
     """DIR/<class name>/<image>: the folder's name is the label."""
-    out: Path
+    out: Annotated[Path, arg(metavar="FOLDER")]
     """Where the classifier goes."""
     overwrite: bool = False
     """Replace a classifier that is there."""
@@ -185,9 +195,9 @@ class Predict:
     """Say what an adapted classifier sees in images: label and probability."""
 
     example: ClassVar[str] = "umeta predict my-classifier photos/*.jpg"
-    classifier: Positional[Path]
+    classifier: Annotated[Positional[Path], arg(metavar="CLF")]
     """What `adapt` wrote."""
-    images: Positional[tuple[Path, ...]]
+    images: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE...")]
     """Image files."""
     json: bool = False
     """Print one JSON object."""
@@ -204,11 +214,11 @@ class Compare:
     """Put runs side by side: accuracies with intervals, and differences on the same tasks."""
 
     example: ClassVar[str] = "umeta compare runs/proto runs/maml"
-    runs: Positional[tuple[Path, ...]]
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN...")]
     """Runs that were evaluated on the same tasks."""
-    on: str | None = None
+    on: Annotated[str | None, arg(metavar="BENCHMARK", help_behavior_hint="")] = None
     """Only results on this benchmark."""
-    protocol: str | None = None
+    protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Only results under this protocol."""
     json: bool = False
     """Print one JSON object."""

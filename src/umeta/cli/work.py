@@ -15,12 +15,13 @@ from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say,
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
-from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
-from umeta.recipes.learn import Request, learn, plan, resolve
+from umeta.recipes.learn import learn, plan
 from umeta.recipes.papers import BIBTEX
 from umeta.recipes.recipe import Recipe, get_recipe
+from umeta.recipes.request import Request, resolve
 from umeta.recipes.score import Question, read_reports, score
 
 
@@ -107,7 +108,7 @@ def run_learn(verb: Learn) -> int:
         try:
             manifest = learn(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop)
         except InterruptedRunError as error:
-            raise InterruptedRunError(f"{error}; a checkpoint is saved, go on with the same command and --resume") from error
+            raise InterruptedRunError(f"{error}; what is done is saved, go on with the same command and --resume") from error
     if verb.json:
         say_json(manifest)
     else:
@@ -123,6 +124,8 @@ def run_evaluate(verb: Evaluate) -> int:
     """Score and print."""
     if verb.tasks < 1 or any(n < 2 for n in verb.ways or ()) or any(k < 1 for k in verb.shots or ()) or (verb.queries or 1) < 1:
         raise InputError("--tasks, --shots and --queries must be at least 1, --ways at least 2")
+    if verb.csv is not None and not verb.csv.absolute().parent.is_dir():
+        raise InputError(f"--csv {verb.csv}: there is no folder {verb.csv.absolute().parent}")
     question = Question(
         benchmark=verb.on,
         protocol=verb.protocol,
@@ -155,12 +158,15 @@ def run_adapt(verb: Adapt) -> int:
     procedure = ImageLearningProcedure.load(verb.run_folder)
     if not verb.support.is_dir():
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
-    if verb.out.exists() and not ((verb.out / DESCRIPTION).is_file() and verb.overwrite):
-        raise InputError(f"{verb.out} exists; replace a classifier with --overwrite, or choose another --out")
+    if verb.out.exists():
+        replaceable = (verb.out / DESCRIPTION).is_file() and read_json(verb.out / DESCRIPTION).get("kind") == CLASSIFIER
+        if not (replaceable and verb.overwrite):
+            told = "replace it with --overwrite, or choose" if replaceable else "it is no classifier, so it is left alone; choose"
+            raise InputError(f"{verb.out} exists; {told} another --out")
     images: list[Any] = []
     labels: list[str] = []
     skipped: list[dict[str, str]] = []
-    classes = sorted(entry for entry in verb.support.iterdir() if entry.is_dir())
+    classes = sorted(entry for entry in verb.support.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(classes) < 2:
         found = f"only {classes[0].name}" if classes else "none"
         raise InputError(f"{verb.support} must hold at least 2 folders, one per class; it holds {found}")
@@ -197,7 +203,7 @@ def run_predict(verb: Predict) -> int:
     for path in verb.images:
         try:
             if not path.is_file():
-                raise BadImageError("no such file")
+                raise BadImageError("is a folder" if path.is_dir() else "no such file")
             probabilities = classifier.predict_proba([path])[0]
         except BadImageError as error:
             results.append({"image": str(path), "error": str(error)})

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
 from umeta.artifacts.run import RunFolder, StageObserver
-from umeta.benchmarks.benchmark import benchmark_names, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import get_benchmark
 from umeta.benchmarks.oracle import labeled_tasks
-from umeta.core.errors import InputError
+from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, TrainState
 from umeta.core.progress import Quiet, Reporter
@@ -37,128 +37,14 @@ from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.partition import Partitions
 from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
-from umeta.images.source import ArraySource, ImageSource, open_source
+from umeta.images.source import ImageSource
 from umeta.images.tasks.partition_tasks import PartitionTasks
-from umeta.recipes.recipe import Recipe, get_recipe
+from umeta.recipes.recipe import Recipe
+from umeta.recipes.request import Plan, Request, read_source
 
 StateT = TypeVar("StateT", bound=TrainState)
-CLOSING_S = 2.0
+CLOSING_S = 1.0
 PARTITION_SHARE = 1 / 6
-MIN_CLUSTER_FACTOR = 2
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asked `learn` for; with the recipe it is the run's `config.json`.
-
-    Attributes:
-        source: A folder, an `.npz`, or a benchmark's name.
-        recipe: Every setting.
-        protocol: Of a benchmark source: which classes' images are in the pool; None otherwise.
-        budget_s: Seconds for everything, or None.
-        steps: Steps of every trained stage, or None; exactly one of the two is given.
-        seed: Of all randomness.
-    """
-
-    source: str
-    recipe: Recipe
-    protocol: str | None
-    budget_s: float | None
-    steps: int | None
-    seed: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will be done with the images that were found.
-
-    Attributes:
-        n_images: Distinct usable images.
-        channels: 1 or 3.
-        side: In pixels.
-        n_clusters: k of k-means; 0 for an oracle.
-        n_way: Classes per practice task.
-        n_query: Queries per class.
-    """
-
-    n_images: int
-    channels: int
-    side: int
-    n_clusters: int
-    n_way: int
-    n_query: int
-
-    @classmethod
-    def fit(cls, recipe: Recipe, cache: ImageCache) -> "Plan":
-        """Shrink the recipe's numbers to a small pool; raises `InputError` with the numbers that would work."""
-        n, channels, side = len(cache.images), cache.images.shape[1], cache.images.shape[2]
-        n_query, n_way = recipe.n_query, recipe.n_way
-        if recipe.proposal == "truth":
-            return cls(n, channels, side, 0, n_way, n_query)
-
-        def clusters(queries: int) -> int:
-            return min(recipe.n_clusters, n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries)))
-
-        if clusters(n_query) < 2 * n_way:
-            n_query = min(n_query, 5)
-        k = clusters(n_query)
-        if k < 4:
-            need = 4 * MIN_CLUSTER_FACTOR * (recipe.k_shot + n_query)
-            raise InputError(
-                f"there are {n} distinct images, but tasks need at least {need}: 4 clusters of {recipe.k_shot + n_query} images and room"
-            )
-        return cls(n, channels, side, k, min(n_way, k // 2), n_query)
-
-    def told(self) -> str:
-        """Return the plan in one line."""
-        clusters = f", {self.n_clusters} clusters" if self.n_clusters else ""
-        images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
-        return f"{images}{clusters}, {self.n_way}-way tasks with {self.n_query} queries a class"
-
-
-def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None]:
-    """Return where the images come from, and their labels for an oracle only.
-
-    Raises:
-        InputError: No such source or protocol, or an oracle without a benchmark.
-    """
-    oracle = request.recipe.proposal == "truth"
-    if request.source in benchmark_names():
-        benchmark = get_benchmark(request.source)
-        protocol = request.protocol or benchmark.protocols[0]
-        check_protocol(benchmark, protocol)
-        labeled = benchmark.split(protocol, "meta_train") if oracle else None
-        images = labeled.images if labeled is not None else benchmark.pool(protocol)
-        return ArraySource(np.moveaxis(images, 1, -1), f"{request.source}:{protocol}"), labeled.labels if labeled is not None else None
-    if oracle:
-        raise InputError(
-            f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none"
-        )
-    if request.protocol is not None:
-        raise InputError(f"--protocol is for benchmarks ({', '.join(benchmark_names())}), and {request.source} is none")
-    return open_source(request.source), None
-
-
-def resolve(
-    source: str,
-    recipe: str | Recipe = "default",
-    *,
-    protocol: str | None = None,
-    budget_s: float | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-) -> Request:
-    """Return a complete request; without a budget or steps, 20 minutes."""
-    if budget_s is not None and steps is not None:
-        raise InputError("give --budget or --steps, not both")
-    if budget_s is None and steps is None:
-        budget_s = 1200.0
-    if (budget_s is not None and budget_s <= 0) or (steps is not None and steps < 1):
-        raise InputError("the budget must be positive and steps at least 1")
-    full = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    if source in benchmark_names():
-        protocol = protocol or get_benchmark(source).protocols[0]
-    return Request(source, full, protocol, budget_s, steps, seed)
 
 
 class Learning:
@@ -185,6 +71,12 @@ class Learning:
             self.reporter.note(f"{stage}: goes on at step {start.step}")
         return start, StageObserver(self.run, stage, pace, self.reporter, self.stop, shown, start.step if start else 0)
 
+    def counted(self, done: int, n: int, what: str) -> None:
+        """Show progress of a stage that is repeated from its beginning if somebody asks to stop."""
+        self.reporter.update(done / max(n, 1), f"{done} of {n} {what}")
+        if self.stop() and done < n:
+            raise InterruptedRunError(f"stopped after {done} of {n} {what}")
+
     def cache(self, source: ImageSource, *, labeled: bool) -> ImageCache:
         """Decode the source once."""
         self.reporter.stage("images")
@@ -193,7 +85,7 @@ class Learning:
             self.run.path / "cache",
             image_size=self.recipe.image_size,
             drop_duplicates=not labeled,
-            on_progress=lambda done, n: self.reporter.update(done / max(n, 1), f"{done} of {n} images"),
+            on_progress=lambda done, n: self.counted(done, n, "images"),
         )
         shutil.copyfile(cache.path / "skipped.csv", self.run.path / "skipped.csv")
         if cache.info["n_skipped"]:
@@ -224,10 +116,8 @@ class Learning:
             made = Embedding(embed_all(whitened, cache.images), pool, "pixels", whitened, whitened.describe())
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None, {})
-        elif (Path(method) / "embedding").is_dir():
-            made = Embedding.read(Path(method) / "embedding", pool)
         else:
-            raise InputError(f"no embedding {method!r}; give acai, pixels, an .npz file, or a run folder that has one")
+            made = Embedding.read(Path(method) / "embedding", pool)
         made.write(folder)
         return made
 
@@ -245,11 +135,11 @@ class Learning:
             self.rng.fork("partition"),
             min_size=recipe.k_shot + plan.n_query,
             seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
-            on_progress=lambda done, n: self.reporter.update(done / n, f"{done} of {n} partitions"),
+            on_progress=lambda done, n: self.counted(done, n, "partitions"),
         )
         if len(labels) < recipe.n_partitions:
             self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
-        compact = torch.from_numpy(np.stack(labels)).to(torch.int16)
+        compact = torch.from_numpy(np.stack(labels)).to(torch.int16 if plan.n_clusters < 2**15 else torch.int32)
         write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
         return compact.int()
 
@@ -308,7 +198,7 @@ def plan(request: Request, folder: Path) -> Plan:
     """Look at the images of a request without training; `folder` receives a temporary cache."""
     source, labels = read_source(request)
     cache = build_cache(source, folder / "cache", image_size=request.recipe.image_size, drop_duplicates=labels is None)
-    return Plan.fit(request.recipe, cache)
+    return Plan.fit(request.recipe, cache, labels)
 
 
 def learn(
@@ -339,13 +229,14 @@ def learn(
     reporter = reporter or Quiet()
     source, labels = read_source(request)
     run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
+    if run.finished:
+        run.release()
+        reporter.note(f"{out} is finished")
+        return read_json(out / "manifest.json")
     try:
-        if resume and (out / "manifest.json").is_file():
-            reporter.note(f"{out} is finished")
-            return read_json(out / "manifest.json")
         work = Learning(request, run, reporter, stop or (lambda: False))
         cache = work.cache(source, labeled=labels is not None)
-        found = Plan.fit(request.recipe, cache)
+        found = Plan.fit(request.recipe, cache, labels)
         reporter.note(found.told())
         tasks = work.tasks(cache, labels, found)
         found = replace(found, n_way=tasks.n_way)
@@ -373,8 +264,10 @@ def learn(
             files,
         )
         return read_json(out / "manifest.json")
+    except InputError:
+        run.abandon()
+        raise
     finally:
-        run.note_elapsed()
         run.release()
 
 

@@ -197,7 +197,14 @@ def _row(name: str, kind: TaskKind, scores: Scores, transductive: bool, labels_s
 
 
 def read_reports(run: Path) -> list[Report]:
-    """Return the kept results of a run; raises `ArtifactError` if it has none."""
+    """Return the kept results of a run.
+
+    Raises:
+        InputError: There is no such folder.
+        ArtifactError: It has no results, or a file of them is damaged.
+    """
+    if not run.is_dir():
+        raise InputError(f"{run} is not a run folder")
     files = sorted((run / "evaluation").glob("*.json"))
     if not files:
         raise ArtifactError(f"{run} has no results yet; run `umeta evaluate {run} --on BENCHMARK` first")

@@ -1,6 +1,8 @@
 """Knows how an embedding that was made elsewhere enters."""
 
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
             if key is None:
                 raise InputError(f"{path} has no array named {' or '.join(KEYS)}; it has {', '.join(archive.files) or 'none'}")
             matrix = np.asarray(archive[key], np.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable .npz file ({error})") from error
     if matrix.ndim != 2 or len(matrix) != n_images:
         raise InputError(

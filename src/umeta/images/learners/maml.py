@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from umeta.core.metalearner import Metrics
 from umeta.core.rng import Rng
@@ -27,7 +28,7 @@ class Conv4Classifier(nn.Module):
     def __init__(self, net: Conv4Config, n_way: int, generator: torch.Generator) -> None:
         super().__init__()
         self.net = Conv4(net, generator)
-        self.head = nn.Linear(net.n_dim, n_way)
+        self.head: nn.Linear = skip_init(nn.Linear, net.n_dim, n_way)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             nn.init.normal_(self.head.weight, std=net.n_dim**-0.5, generator=generator)
             nn.init.zeros_(self.head.bias)

@@ -3,13 +3,14 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 LEAK = 0.2
 
 
 def _conv(n_in: int, n_out: int, kernel: int, generator: torch.Generator) -> nn.Conv2d:
     """Build a same-size convolution with the He initialization for a leaky rectifier, and zero bias."""
-    conv = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
+    conv: nn.Conv2d = skip_init(nn.Conv2d, n_in, n_out, kernel, padding=kernel // 2)  # type: ignore[no-untyped-call]
     std = (2 / ((1 + LEAK**2) * n_in * kernel * kernel)) ** 0.5
     with torch.no_grad():
         conv.weight.normal_(0.0, std, generator=generator)

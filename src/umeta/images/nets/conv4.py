@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -96,7 +97,10 @@ class Conv4(nn.Module):
         self.config = config
         stride = 2 if config.downsample == "stride" else 1
         widths = [config.channels, *[config.width] * 4]
-        self.convs = nn.ModuleList(nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False) for n_in, n_out in pairwise(widths))
+        self.convs = nn.ModuleList(
+            skip_init(nn.Conv2d, n_in, n_out, 3, stride=stride, padding=1, bias=False)  # type: ignore[no-untyped-call]
+            for n_in, n_out in pairwise(widths)
+        )
         self.norms = nn.ModuleList(BatchNorm(config.width, stored=config.stored, scale=config.scale) for _ in range(4))
         with torch.no_grad():
             for conv in self.convs:

@@ -48,7 +48,8 @@ class Partitions:
             first.append(first[-1] + int(kept.sum()))
         size = np.concatenate(sizes) if sizes else np.zeros(0, np.int64)
         start = np.concatenate([[0], np.cumsum(size)])[: len(size)].astype(np.int64)
-        return cls(np.concatenate(members).astype(np.int64), start, size.astype(np.int64), np.array(first))
+        joined = np.concatenate(members) if members else np.zeros(0, np.int64)
+        return cls(joined.astype(np.int64), start, size.astype(np.int64), np.array(first))
 
     @property
     def n_partitions(self) -> int:

@@ -1,0 +1,50 @@
+"""Copy the results of runs into docs/results, each with the commands that made it.
+
+usage: python benchmarks/record.py NAME=RUN [NAME=RUN ...]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+
+
+def learn_command(config: dict) -> str:
+    length = f"--budget {config['budget_s'] / 60:g}m" if config["budget_s"] else f"--steps {config['steps']}"
+    protocol = f" --protocol {config['protocol']}" if config["protocol"] else ""
+    embedding = config["recipe"]["embedding"]
+    taken = f" --embedding {embedding}" if embedding != "acai" else ""
+    return f"umeta learn {config['source']} --recipe {config['recipe']['name']}{protocol} {length} --seed {config['seed']}{taken} --out RUN"
+
+
+def evaluate_command(report: dict) -> str:
+    rows = report["results"]
+    ways = " ".join(str(n) for n in sorted({row["n_way"] for row in rows}))
+    shots = " ".join(str(n) for n in sorted({row["k_shot"] for row in rows}))
+    baselines = " --baselines" if len({row["method"] for row in rows}) > 1 else ""
+    size = f"--ways {ways} --shots {shots} --queries {rows[0]['n_query']} --tasks {rows[0]['n_tasks']}"
+    return f"umeta evaluate RUN --on {report['benchmark']} --protocol {report['protocol']} {size}{baselines}"
+
+
+def main() -> None:
+    for argument in sys.argv[1:]:
+        name, _, run = argument.partition("=")
+        config = json.loads((Path(run) / "config.json").read_text())
+        manifest = json.loads((Path(run) / "manifest.json").read_text())
+        for path in sorted((Path(run) / "evaluation").glob("*.json")):
+            report = json.loads(path.read_text())
+            for row in report["results"]:
+                row.pop("per_task", None)
+            content = {
+                "commands": [learn_command(config), evaluate_command(report)],
+                "learned": {key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "plan", "threads", "versions", "machine")},
+                **report,
+            }
+            target = RESULTS / f"{path.stem}-{name}.json"
+            target.write_text(json.dumps(content, indent=1) + "\n")
+            print(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What all tests share: shapes checked at run time, one thread, and a pool of easy drawings."""
+
+import os
+import sys
+import typing
+from types import ModuleType
+
+from beartype import beartype
+from jaxtyping import AbstractArray, install_import_hook
+
+
+def check_arrays(function):
+    """Check the array annotations of a function; the protocols of umeta cannot be checked by `isinstance`, so the rest is left to mypy."""
+    function.__annotations__ = {name: hint for name, hint in function.__annotations__.items() if _is_array(hint)}
+    return beartype(function)
+
+
+def _is_array(hint):
+    parts = typing.get_args(hint)
+    if parts:
+        return typing.get_origin(hint) in (tuple, list, dict) and all(map(_is_array, parts))
+    return isinstance(hint, type) and issubclass(hint, AbstractArray)
+
+
+# The hook wants the checker's importable name. Every annotated call under `CHECKED` is checked while the tests run.
+CHECKED = ("umeta.core", "umeta.functional", "umeta.evaluation", "umeta.images")
+sys.modules["umeta_array_checker"] = ModuleType("umeta_array_checker")
+sys.modules["umeta_array_checker"].check_arrays = check_arrays
+install_import_hook(CHECKED, "umeta_array_checker.check_arrays")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from umeta.core.rng import Rng  # noqa: E402
+from umeta.images.episode import Pool  # noqa: E402
+from umeta.images.partition.partition import Partitions  # noqa: E402
+from umeta.images.tasks.partition_tasks import PartitionTasks  # noqa: E402
+
+torch.set_num_threads(1)
+
+N_CLASSES, N_EACH, SIDE = 12, 24, 28
+
+
+def draw_pool() -> np.ndarray:
+    """Return uint8 drawings [288, 1, 28, 28]: class after class, each of its own 7 x 7 blocks, shifted and speckled."""
+    generator = np.random.default_rng(0)
+    blocks = generator.random((N_CLASSES, 7, 7)) < 0.4
+    images = np.kron(blocks, np.full((4, 4), 200)).repeat(N_EACH, 0)
+    shifts = generator.integers(-1, 2, (len(images), 2))
+    moved = np.stack([np.roll(image, shift, (0, 1)) for image, shift in zip(images, shifts, strict=True)])
+    return np.clip(moved + generator.integers(0, 56, moved.shape), 0, 255).astype(np.uint8)[:, None]
+
+
+@pytest.fixture(scope="session")
+def tiny_pool() -> Pool:
+    """288 easy drawings of 12 classes, 24 after 24; the pool itself knows no label."""
+    return Pool(draw_pool())
+
+
+@pytest.fixture(scope="session")
+def tiny_classes() -> np.ndarray:
+    """The class of each image of `tiny_pool`, for the tests' own use."""
+    return np.arange(N_CLASSES).repeat(N_EACH)
+
+
+@pytest.fixture(scope="session")
+def tiny_tasks(tiny_pool, tiny_classes):
+    """5-way 1-shot tasks with 4 queries on the 12 true classes of `tiny_pool`."""
+    return PartitionTasks(tiny_pool, Partitions.from_labels([tiny_classes], 5), n_way=5, k_shot=1, n_query=4)
+
+
+@pytest.fixture
+def rng() -> Rng:
+    return Rng.from_seed(0)
+
+
+def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("UMETA_DATA"):
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason="UMETA_DATA is unset"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "UMETA_DATA" in str(report.longrepr)]
+    if skipped:
+        names = sorted({report.nodeid.split("::")[0] for report in skipped})
+        terminalreporter.write_line(f"UMETA_DATA is unset, so {len(skipped)} tests on real data were not run: {', '.join(names)}")
