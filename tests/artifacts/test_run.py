@@ -93,10 +93,12 @@ def test_overwrite_removes_a_link_and_not_what_it_points_to(path, tmp_path):
 
 
 LOCKING = """
-import fcntl, os, signal, sys
+import sys
 from pathlib import Path
+from umeta.artifacts.artifact import read_json
 from umeta.artifacts.run import RunFolder
-run = RunFolder.start(Path(sys.argv[1]), {"source": "photos", "recipe": {"name": "cactus", "n_way": 20}, "seed": 0}, resume=True, overwrite=False)
+path = Path(sys.argv[1])
+run = RunFolder.start(path, read_json(path / "config.json"), resume=True, overwrite=False)
 print("locked", flush=True)
 input()
 """

@@ -19,7 +19,7 @@ from PIL import Image
 from umeta.cli.main import main
 
 N_DRAWINGS = 240
-QUICK = ("--embedding", "pixels", "--partitions", "2")
+QUICK = ("--embedding", "pixels", "--partitions", "2", "--image-size", "14")
 
 
 @dataclass
@@ -86,12 +86,8 @@ def drawings(n: int, seed: int = 0, side: int = 28) -> np.ndarray:
 def colored(n: int, seed: int = 0) -> list[Image.Image]:
     """Return n color pictures of mixed sizes."""
     rng = np.random.default_rng(seed)
-    return [
-        Image.fromarray(np.stack([np.roll(one, int(shift)) for shift in rng.integers(0, 9, 3)], -1)).resize(
-            tuple(int(side) for side in rng.integers(30, 70, 2))
-        )
-        for one in drawings(n, seed)
-    ]
+    stacked = [np.stack([one, np.roll(one, 3), 255 - one], -1) for one in drawings(n, seed)]
+    return [Image.fromarray(one).resize(tuple(map(int, rng.integers(30, 70, 2)))) for one in stacked]
 
 
 def write_colored(folder: Path, n: int, seed: int = 0) -> list[Path]:
@@ -143,7 +139,7 @@ def glyph_classes() -> dict[str, np.ndarray]:
     from umeta.benchmarks.glyphs import Glyphs
 
     labeled = Glyphs().split("scripts", "meta_test")
-    return {labeled.class_names[label].split()[-1]: labeled.images[labeled.labels == label][:, 0] for label in range(30)}
+    return {labeled.class_names[label]: labeled.images[labeled.labels == label][:, 0] for label in range(30)}
 
 
 def write_support(folder: Path, classes: dict[str, np.ndarray], shots: list[int]) -> Path:

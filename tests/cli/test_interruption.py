@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import signal
 
 import pytest
@@ -37,27 +38,56 @@ def weights(run):
     return sha256(run / "procedure" / "tensors.safetensors")
 
 
-def stopped(make, learn, before, **where):
-    process = make.process(*learn, "--resume", before=before.format(**where))
-    out, err = process.communicate(timeout=120)
-    assert out == ""
-    return process.returncode, err
+IN_A_CHILD = """
+import os, sys
+log = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.dup2(log, 1); os.dup2(log, 2)
+import faiss, torch
+torch.set_num_threads(1); faiss.omp_set_num_threads(1)
+{before}
+from umeta.cli.main import main
+sys.exit(main({arguments!r}))
+"""
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """Processes that start with the library imported: a server that has run none of it is forked."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["umeta.cli.work", "torch._dynamo", "faiss"])
+    return context
+
+
+@pytest.fixture
+def stopped(nursery, tmp_path):
+    """Call `learn --resume` in a process of its own that sends itself a signal; returns its exit code and all it said."""
+
+    def call(learn, before, **where):
+        log = tmp_path / "log"
+        arguments = [*map(str, learn), "--resume"]
+        code = IN_A_CHILD.format(log=str(log), before=before.format(**where), arguments=arguments)
+        process = nursery.Process(target=exec, args=(code, {}))
+        process.start()
+        process.join(120)
+        return process.exitcode, log.read_text()
+
+    return call
 
 
 @pytest.mark.parametrize("recipe", ["cactus-protonets", "cactus-maml"])
-def test_killed_and_stopped_runs_end_with_the_same_weights(umeta, make, source, tmp_path, recipe):
+def test_killed_and_stopped_runs_end_with_the_same_weights(umeta, stopped, source, tmp_path, recipe):
     learn = ("learn", source, "--recipe", recipe, "--partitions", 2, "--steps", STEPS, "--out")
     assert umeta(*learn, tmp_path / "whole").code == 0
 
     broken = (*learn, tmp_path / "broken")
-    code, _ = stopped(make, broken, AT_STEP, stage="embedding", step=4, number=signal.SIGKILL, every_s=0)
+    code, _ = stopped(broken, AT_STEP, stage="embedding", step=4, number=signal.SIGKILL, every_s=0)
     assert code == -signal.SIGKILL
     assert not (tmp_path / "broken" / "embedding").exists()
-    code, err = stopped(make, broken, AT_STEP, stage="meta_train", step=2, number=signal.SIGTERM, every_s=20)
+    code, err = stopped(broken, AT_STEP, stage="meta_train", step=2, number=signal.SIGTERM, every_s=20)
     assert "embedding: goes on at step 3" in err
     assert code == 130
     assert "stopped at step 2" in err.splitlines()[-1] and "--resume" in err.splitlines()[-1]
-    code, err = stopped(make, broken, IN_A_SAVE, stage="meta_train", step=5, number=signal.SIGKILL)
+    code, err = stopped(broken, IN_A_SAVE, stage="meta_train", step=5, number=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert "meta_train: goes on at step 2" in err
     assert [path.name for path in (tmp_path / "broken").glob("checkpoint/*.tmp-*")] != []
@@ -78,8 +108,10 @@ def test_killed_and_stopped_runs_end_with_the_same_weights(umeta, make, source, 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(umeta, make, source, run, tmp_path):
     learn = ("learn", source, *make.QUICK, "--steps", 4, "--out", tmp_path / "run")
-    code, err = stopped(make, learn, AT_STEP, stage="meta_train", step=1, number=signal.SIGINT, every_s=20)
-    assert code == 130
+    before = AT_STEP.format(stage="meta_train", step=1, number=signal.SIGINT, every_s=20)
+    process = make.process(*learn, before=before)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, "")
     assert "go on with the same command and --resume" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["meta_train-000000001"]

@@ -80,7 +80,7 @@ def test_a_color_folder_of_mixed_sizes_with_bad_files(umeta, make, tmp_path):
     paths[2].write_bytes(b"not an image at all")
     (tmp_path / "photos" / "notes.txt").write_text("hello")
     before = files(tmp_path / "photos")
-    answer = umeta("learn", tmp_path / "photos", "--out", tmp_path / "run", *make.QUICK, "--steps", 2, "--image-size", 16, "--json")
+    answer = umeta("learn", tmp_path / "photos", "--out", tmp_path / "run", *make.QUICK, "--steps", 2, "--json")
     assert answer.code == 0
     assert "3 images could not be used" in answer.err
     assert (answer.json["plan"]["channels"], answer.json["plan"]["n_images"], answer.json["skipped"]) == (3, 127, 3)
@@ -209,10 +209,11 @@ def test_options_that_do_not_fit(umeta, source, tmp_path, options, told):
 
 
 @pytest.mark.parametrize("side", [1, 5, 8, 36])
-def test_any_image_size(umeta, make, source, tmp_path, side):
+def test_any_image_size(umeta, source, tmp_path, side):
     for recipe in ("cactus-protonets", "cactus-maml"):
         out = tmp_path / recipe
-        answer = umeta("learn", source, "--out", out, *make.QUICK, "--steps", 1, "--image-size", side, "--recipe", recipe)
+        options = ("--embedding", "pixels", "--partitions", 1, "--steps", 1, "--recipe", recipe)
+        answer = umeta("learn", source, "--out", out, *options, "--image-size", side)
         assert answer.code == (2 if side == 1 else 0), answer.err
 
 

@@ -93,7 +93,9 @@ def test_a_pace_is_steps_or_seconds_and_never_both():
 
 def test_a_pace_in_seconds_counts_those_spent_before_a_resume():
     steps = []
-    train(Counting(), lambda state, index: (steps.append(index) or state, {"loss": 0.0}), Pace(seconds=5.0), start=Position(7, 4.99999, 0.9))
+    train(
+        Counting(), lambda state, index: (steps.append(index) or state, {"loss": 0.0}), Pace(seconds=5.0), start=Position(7, 4.99999, 0.9)
+    )
     assert steps[0] == 7
     seen = Recorder()
     train(Counting(), lambda state, index: (state, {"loss": 0.0}), Pace(seconds=0.05), observer=seen)

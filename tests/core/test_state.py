@@ -37,7 +37,9 @@ def test_tensors_name_weights_buffers_and_moments():
     state = make()
     practice(state, 1)
     tensors = state.tensors()
-    assert {"net.0.weight", "net.1.running_var", "critic.bias", "net_adam:0:exp_avg", "net_adam:5:exp_avg_sq", "critic:1:step"} <= set(tensors)
+    assert {"net.0.weight", "net.1.running_var", "critic.bias", "net_adam:0:exp_avg", "net_adam:5:exp_avg_sq", "critic:1:step"} <= set(
+        tensors
+    )
     assert tensors["critic:1:step"] == 1
     moment = 0.1 * state.modules["critic"].bias.grad
     torch.testing.assert_close(tensors["critic:1:exp_avg"], moment)

@@ -27,7 +27,9 @@ def test_batches_of_unequal_classes_match_a_slow_loop(n_task, n_way, n_more, dim
     draw = generator(seed)
     labels = torch.stack(
         [
-            torch.cat([torch.arange(n_way), torch.randint(n_way, (n_more,), generator=draw)])[torch.randperm(n_way + n_more, generator=draw)]
+            torch.cat([torch.arange(n_way), torch.randint(n_way, (n_more,), generator=draw)])[
+                torch.randperm(n_way + n_more, generator=draw)
+            ]
             for _ in range(n_task)
         ]
     )

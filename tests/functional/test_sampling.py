@@ -29,7 +29,7 @@ def test_draws_are_different_and_in_range_or_refused(sizes, n, seed):
 def test_every_ordered_choice_is_equally_likely(size, n, limit):
     """`limit` is the 99.9 % point of chi-square with (number of ordered choices - 1) degrees of freedom."""
     drawn = choose(np.full(24_000, size), n, np.random.default_rng(1))
-    found = {outcome: 0 for outcome in permutations(range(size), n)}
+    found = dict.fromkeys(permutations(range(size), n), 0)
     for row in map(tuple, drawn.tolist()):
         found[row] += 1
     expected = len(drawn) / len(found)

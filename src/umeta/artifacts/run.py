@@ -65,9 +65,9 @@ class RunFolder:
                 raise InputError(f"{path} exists; go on with --resume, start anew with --overwrite, or choose another --out")
             if occupied and not was:
                 raise InputError(f"{path} is not a run folder, so it is left alone; choose another --out")
-            if resume and was:
-                if changed := ", ".join(_changes(was, json.loads(json.dumps(config)))):
-                    raise InputError(f"{path} holds a run with other settings ({changed}); resume with the same, or use --overwrite")
+            changed = ", ".join(_changes(was, json.loads(json.dumps(config))))
+            if resume and was and changed:
+                raise InputError(f"{path} holds a run with other settings ({changed}); resume with the same, or use --overwrite")
             path.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(path / LOCK)
             if not resume:

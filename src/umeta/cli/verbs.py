@@ -106,6 +106,8 @@ class Learn:
     """k of k-means."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
+    augment: Annotated[Literal["affine", "none"] | None, arg(metavar="affine|none", help_behavior_hint="")] = None
+    """Change the images of practice tasks at random, or leave them as CACTUs does."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
     """Side in pixels that images are brought to."""
     norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None

@@ -1,4 +1,7 @@
-"""Knows what the verbs that take time print, and what they do when somebody presses Ctrl-C."""
+"""Knows what the verbs that take time print, and what they do when somebody presses Ctrl-C.
+
+`umeta.recipes.score` brings scikit-learn along, over a second to import, so only the verbs that score import it.
+"""
 
 import signal
 import tempfile
@@ -8,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
@@ -22,7 +28,6 @@ from umeta.recipes.learn import learn, plan
 from umeta.recipes.papers import BIBTEX
 from umeta.recipes.recipe import Recipe, get_recipe
 from umeta.recipes.request import Request, resolve
-from umeta.recipes.score import Question, read_reports, score
 
 
 class Stop:
@@ -71,6 +76,7 @@ def request_of(verb: Learn) -> Request:
         "embedding": verb.embedding,
         "n_clusters": verb.clusters,
         "n_partitions": verb.partitions,
+        "augment": verb.augment,
         "image_size": verb.image_size,
         "norm": verb.norm,
         "first_order": verb.first_order or None,
@@ -122,7 +128,10 @@ def run_learn(verb: Learn) -> int:
 
 def run_evaluate(verb: Evaluate) -> int:
     """Score and print."""
-    if verb.tasks < 1 or any(n < 2 for n in verb.ways or ()) or any(k < 1 for k in verb.shots or ()) or (verb.queries or 1) < 1:
+    from umeta.recipes.score import Question, score
+
+    at_least_1 = (verb.tasks, *(verb.shots or ()), 1 if verb.queries is None else verb.queries)
+    if min(at_least_1) < 1 or any(n < 2 for n in verb.ways or ()):
         raise InputError("--tasks, --shots and --queries must be at least 1, --ways at least 2")
     if verb.csv is not None and not verb.csv.absolute().parent.is_dir():
         raise InputError(f"--csv {verb.csv}: there is no folder {verb.csv.absolute().parent}")
@@ -195,29 +204,24 @@ def run_adapt(verb: Adapt) -> int:
 
 
 def run_predict(verb: Predict) -> int:
-    """Classify files; an unreadable one is named and the others go on; code 1 if none was readable."""
+    """Classify files, the readable ones together; an unreadable one is named and the others go on; code 1 if none was readable."""
     classifier = NamedClassifier.load(verb.classifier)
     if not verb.images:
         raise InputError("give at least one image file")
-    results: list[dict[str, Any]] = []
-    for path in verb.images:
+    pixels: list[NDArray[np.uint8]] = []
+    results: list[dict[str, Any]] = [{"image": str(path)} for path in verb.images]
+    for row, path in zip(results, verb.images, strict=True):
         try:
             if not path.is_file():
                 raise BadImageError("is a folder" if path.is_dir() else "no such file")
-            probabilities = classifier.predict_proba([path])[0]
+            pixels.append(np.moveaxis(classifier.preparation.pixels(path), 0, -1))
         except BadImageError as error:
-            results.append({"image": str(path), "error": str(error)})
-            continue
-        best = int(probabilities.argmax())
+            row["error"] = str(error)
+    readable = (row for row in results if "error" not in row)
+    for row, probabilities in zip(readable, classifier.predict_proba(pixels), strict=True):
         named = {str(name): round(float(p), 6) for name, p in zip(classifier.classes, probabilities, strict=True)}
-        results.append(
-            {
-                "image": str(path),
-                "label": str(classifier.classes[best]),
-                "probability": round(float(probabilities[best]), 6),
-                "probabilities": named,
-            }
-        )
+        best = max(named, key=lambda name: named[name])
+        row |= {"label": best, "probability": named[best], "probabilities": named}
     if verb.json:
         say_json({"classifier": str(verb.classifier), "predictions": results})
     else:
@@ -230,6 +234,8 @@ def run_predict(verb: Predict) -> int:
 
 def run_compare(verb: Compare) -> int:
     """Print results side by side."""
+    from umeta.recipes.score import read_reports
+
     if not verb.runs:
         raise InputError("give at least one run")
     names = _short_names(verb.runs)

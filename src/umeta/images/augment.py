@@ -13,7 +13,7 @@ from umeta.core.rng import Rng
 
 @dataclass(frozen=True)
 class RandomAffine:
-    """Turn, scale, shear and shift every image by its own random amounts; what comes in from outside is 0.
+    """Turn, scale, shear and shift every image by its own random amounts; what comes in from outside repeats the edge.
 
     Attributes:
         rotation_deg: Turn, uniform in plus or minus so many degrees.
@@ -39,4 +39,4 @@ class RandomAffine:
             torch.stack([sin / width, (shear * sin + cos) / height, down], -1),
         )
         grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

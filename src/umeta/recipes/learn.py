@@ -22,6 +22,7 @@ from umeta.core.metalearner import MetaLearner, TrainState
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.images.augment import RandomAffine
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
@@ -39,6 +40,7 @@ from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
 from umeta.images.source import ImageSource
 from umeta.images.tasks.partition_tasks import PartitionTasks
+from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import Plan, Request, read_source
 
@@ -146,9 +148,11 @@ class Learning:
     def tasks(self, cache: ImageCache, labels: NDArray[np.int64] | None, plan: Plan) -> PartitionTasks:
         """Propose tasks: from clusters, or for an oracle from labels."""
         pool, recipe = Pool(cache.images), self.recipe
+        augment = RandomAffine() if recipe.augment == "affine" else None
         if labels is not None:
             labeled = get_benchmark(self.request.source).split(self.request.protocol or "", "meta_train")
-            return labeled_tasks(labeled, pool, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query)
+            oracle = labeled_tasks(labeled, pool, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query)
+            return replace(oracle, augment=augment)
         pseudo = self.partitions(self.embedding(cache), plan).numpy()
         partitions = Partitions.from_labels(list(pseudo), recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
@@ -157,7 +161,7 @@ class Learning:
                 f"a partition has only {fewest} clusters of {recipe.k_shot + plan.n_query} images, but tasks need 2; "
                 "the images are too few or too much alike: give more, or fewer --clusters"
             )
-        return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query)
+        return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
 
     def meta_train(self, tasks: PartitionTasks, plan: Plan) -> ImageLearningProcedure:
         """Practice on the proposed tasks."""
@@ -243,9 +247,11 @@ def learn(
         procedure = work.meta_train(tasks, found)
         procedure.save(out / "procedure")
         draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
+        method = None
         files = {"procedure": out / "procedure" / "tensors.safetensors", "pool": out / "cache" / "hashes.npy"}
         if (out / "embedding").is_dir():
             files["embedding"] = out / "embedding" / "tensors.safetensors"
+            method = Embedding.read(out / "embedding").method
         run.finish(
             {
                 "status": "complete",
@@ -256,7 +262,7 @@ def learn(
                 "plan": asdict(found),
                 "steps": {stage: position_step(run, stage) for stage in ("embedding", "meta_train")},
                 "n_partitions": tasks.partitions.n_partitions,
-                "papers": list(request.recipe.papers),
+                "papers": papers_used(request, method),
                 "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},
                 "skipped": cache.info["n_skipped"],
                 "threads": torch.get_num_threads(),

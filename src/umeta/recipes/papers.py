@@ -1,4 +1,6 @@
-"""Knows the papers that recipes stand on, as BibTeX."""
+"""Knows the papers that a run stands on, as BibTeX."""
+
+from umeta.recipes.request import Request
 
 BIBTEX = {
     "hsu2019cactus": """@inproceedings{hsu2019cactus,
@@ -52,3 +54,14 @@ BIBTEX = {
   year    = {2019}
 }""",
 }
+
+
+def papers_used(request: Request, embedding: str | None) -> list[str]:
+    """Return the keys of the papers that a run used: those of its recipe that it took up, its clustering's and its data's.
+
+    Args:
+        request: What was learned, from what.
+        embedding: The method that made the embedding; None if there is none.
+    """
+    keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
+    return keys + ["johnson2019faiss"] * (embedding is not None) + ["lake2015omniglot"] * (request.source == "omniglot")

@@ -25,7 +25,8 @@ class Recipe:
         k_shot: Support images per class.
         n_query: Query images per class.
         meta_batch_size: Tasks per step.
-        n_splits: Episodes made from each embedded one (ProtoNets).
+        augment: "affine" turns, scales, shears and shifts every image of a practice task; "none" leaves them, as published.
+        n_splits: Episodes made from each embedded one (ProtoNets); 1 as published.
         first_order: Whether the inner loop leaves out second derivatives (MAML).
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
         embedding_share: Share of a time budget for training the embedding.
@@ -44,7 +45,8 @@ class Recipe:
     k_shot: int = 1
     n_query: int = 15
     meta_batch_size: int = 1
-    n_splits: int = 1
+    augment: Literal["affine", "none"] = "affine"
+    n_splits: int = 8
     first_order: bool = False
     norm: Literal["stored", "batch"] = "stored"
     embedding_share: float = 0.5

@@ -22,7 +22,7 @@ def to_float(images: UInt8[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h
     return images.float() / 255
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_all(
     encoder: Encoder, images: NDArray[np.uint8], *, batch_size: int = 512, device: torch.device | str = "cpu"
 ) -> Float[Tensor, "n dim"]:
@@ -38,4 +38,4 @@ def embed_all(
     for first in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.array(images[first : first + batch_size]))
         parts.append(encoder(to_float(batch.to(device))).cpu())
-    return torch.cat(parts).clone()
+    return torch.cat(parts)

@@ -42,9 +42,9 @@ class BatchNorm(nn.Module):
         if self.stored:
             assert n_reference is None, "stored statistics need no reference"
             return F.batch_norm(images, self.mean, self.var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
-        if n_reference is None:
-            return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=EPSILON)
-        reference = images[:n_reference]
+        # Not F.batch_norm: under vmap its second derivative takes the statistics for constants, and MAML's gradient is wrong without
+        # an error (pytorch/functorch issue 534).
+        reference = images if n_reference is None else images[:n_reference]
         mean = reference.mean((0, 2, 3), keepdim=True)
         var = (reference - mean).square().mean((0, 2, 3), keepdim=True)
         gain = torch.rsqrt(var + EPSILON)

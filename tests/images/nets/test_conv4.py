@@ -1,0 +1,124 @@
+"""The four-block network: shapes, normalization against torch's own, and queries that do not meet."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(n=6, channels=1, side=28, seed=1):
+    return torch.rand(n, channels, side, side, generator=generator(seed))
+
+
+@pytest.mark.parametrize("downsample", ["pool", "stride"])
+@pytest.mark.parametrize(("side", "grid"), [(8, 1), (20, 1), (28, 1), (31, 1), (32, 2), (84, 5)])
+def test_shapes(downsample, side, grid):
+    config = Conv4Config(3, side, 4, downsample)
+    assert config.n_dim == (4 * grid * grid if downsample == "pool" else 4)
+    assert Conv4(config, generator()).eval()(images(2, 3, side)).shape == (2, config.n_dim)
+
+
+def test_parameters_by_count():
+    def count(config):
+        return sum(parameter.numel() for parameter in Conv4(config, generator()).parameters())
+
+    assert count(Conv4Config(1, 28, 64)) == 9 * 64 + 3 * 9 * 64 * 64 + 4 * 2 * 64
+    assert count(Conv4Config(1, 28, 64, "stride", stored=False, scale=False)) == 9 * 64 + 3 * 9 * 64 * 64 + 4 * 64
+
+
+def test_weights_follow_from_the_generator_and_have_xavier_spread():
+    first, again, other = (Conv4(Conv4Config(1, 28, 64), generator(seed)).convs[1].weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    bound = (6 / (2 * 64 * 9)) ** 0.5
+    assert 0.99 * bound < first.abs().max() <= bound
+    assert first.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+
+
+def test_stored_statistics_are_those_of_torch():
+    ours, theirs = BatchNorm(3, stored=True), nn.BatchNorm2d(3)
+    with torch.no_grad():
+        for own, their in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):
+            own.copy_(torch.randn(3, generator=generator()))
+            their.copy_(own)
+    for seed in (1, 2):
+        torch.testing.assert_close(ours(images(4, 3, 5, seed)), theirs(images(4, 3, 5, seed)))
+    torch.testing.assert_close(ours.mean, theirs.running_mean)
+    torch.testing.assert_close(ours.var, theirs.running_var)
+    ours.eval(), theirs.eval()
+    kept = ours.mean.clone()
+    torch.testing.assert_close(ours(images(4, 3, 5, 3)), theirs(images(4, 3, 5, 3)))
+    assert torch.equal(ours.mean, kept)
+
+
+def test_batch_statistics_are_those_of_torch_in_either_mode():
+    ours, theirs = BatchNorm(3, stored=False), nn.BatchNorm2d(3, track_running_stats=False)
+    wanted = theirs(images(4, 3, 5))
+    torch.testing.assert_close(ours(images(4, 3, 5)), wanted)
+    torch.testing.assert_close(ours.eval()(images(4, 3, 5)), wanted)
+    assert list(ours.state_dict()) == ["weight", "bias"]
+
+
+def test_reference_statistics_equal_those_of_the_reference_alone():
+    norm = BatchNorm(3, stored=False)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([0.5, 1.0, 2.0]))
+        norm.bias.copy_(torch.tensor([1.0, 0.0, -1.0]))
+    support, query = images(4, 3, 5, 1), 3 + images(2, 3, 5, 2)
+    together = norm(torch.cat([support, query]), 4)
+    torch.testing.assert_close(together[:4], norm(support))
+    mean, var = support.mean((0, 2, 3)), support.var((0, 2, 3), unbiased=False)
+    by_hand = (query - mean.view(3, 1, 1)) / (var.view(3, 1, 1) + 1e-5).sqrt() * norm.weight.view(3, 1, 1) + norm.bias.view(3, 1, 1)
+    torch.testing.assert_close(together[4:], by_hand)
+
+
+def test_with_a_reference_one_image_never_depends_on_another_and_without_it_does():
+    net = Conv4(Conv4Config(1, 28, 8, "stride", stored=False), generator())
+    support, queries = images(5), images(4, seed=2)
+    together = net(torch.cat([support, queries]), 5)[5:]
+    alone = torch.cat([net(torch.cat([support, query[None]]), 5)[5:] for query in queries])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    assert (net(queries) - net(queries[:2].repeat(2, 1, 1, 1)))[:2].abs().max() > 0.01
+
+
+@pytest.mark.parametrize("n_reference", [None, 3])
+def test_vmap_over_weights_equals_a_loop(n_reference):
+    config = Conv4Config(1, 28, 4, "stride", stored=False)
+    nets = [Conv4(config, generator(seed)) for seed in range(3)]
+    stacked = {name: torch.stack([dict(net.named_parameters())[name] for net in nets]) for name, _ in nets[0].named_parameters()}
+    batch = torch.stack([images(5, seed=seed) for seed in range(3)])
+    together = vmap(lambda weights, x: functional_call(nets[0], weights, (x, n_reference)))(stacked, batch)
+    torch.testing.assert_close(
+        together, torch.stack([net(x, n_reference) for net, x in zip(nets, batch, strict=True)]), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_second_derivatives_under_vmap_agree_with_finite_differences():
+    """With `F.batch_norm` they silently do not: vmap's rule for its backward takes the statistics for constants."""
+    norm = BatchNorm(2, stored=False).double()
+    batch, target = (torch.randn(3, 4, 2, 3, 3, generator=generator(seed), dtype=torch.float64) for seed in (1, 2))
+
+    def step(scale):
+        def one(images, wanted):
+            def loss(weight):
+                return (norm(weight * images + images.square()) - wanted).square().mean()
+
+            return loss(scale - grad(loss)(scale))
+
+        return vmap(one)(batch, target).mean()
+
+    scale = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(step, (scale,))
+
+
+def test_one_place_alone_is_normalized_to_the_shift():
+    norm = BatchNorm(2, stored=False)
+    with torch.no_grad():
+        norm.bias.copy_(torch.tensor([0.5, -1.0]))
+    assert norm(torch.rand(1, 2, 1, 1, generator=generator())).flatten().tolist() == [0.5, -1.0]
