@@ -13,7 +13,7 @@ STEPS = 6
 AT_STEP = """
 import os, signal
 import umeta.artifacts.run as r
-r.CHECKPOINT_EVERY_S = {every_s}
+r.CHECKPOINT_EVERY_S, r.METRICS_EVERY_S = {every_s}, 0
 real = r.StageObserver.on_step
 def on_step(self, position, metrics):
     real(self, position, metrics)

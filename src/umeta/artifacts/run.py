@@ -245,7 +245,9 @@ class StageObserver:
         """Show progress, and every few seconds write the running averages."""
         for name, value in metrics.items():
             self._average[name] = 0.95 * self._average.get(name, value) + 0.05 * value
-        self._reporter.update(position.progress, f"step {position.step}  {self._shown} {self._average[self._shown]:.4f}")
+        rate = position.step / max(position.elapsed_s, 1e-3)
+        shown = f"step {position.step}, {rate:.1f}/s  {self._shown} {self._average[self._shown]:.4f}"
+        self._reporter.update(position.progress, shown)
         now = time.monotonic()
         if position.step == 1 or position.progress >= 1.0 or now - self._last_metrics >= METRICS_EVERY_S:
             self._last_metrics = now

@@ -187,7 +187,7 @@ class Learning:
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
     if recipe.learner == "protonets":
-        return ProtoNets(Conv4Config(plan.channels, plan.side, 64, "pool"), n_splits=recipe.n_splits)
+        return ProtoNets(Conv4Config(plan.channels, plan.side, 64, recipe.downsample), n_splits=recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
     return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))
 

@@ -29,7 +29,7 @@ from umeta.images.pixels import content_hash
 from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.tasks.partition_tasks import PartitionTasks
 
-SCRATCH_TASKS = 100
+SCRATCH_TASKS = 50
 SCRATCH_STEPS = 100
 
 
@@ -120,10 +120,18 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
         "machine": manifest["machine"],
     }
     report = Report(benchmark.name, protocol, manifest["seed"], question.task_seed, manifest["labels_seen"], facts, tuple(rows))
-    folder = run / "evaluation"
-    folder.mkdir(exist_ok=True)
-    write_json(folder / f"{benchmark.name}-{protocol}.json", report.to_json(with_tasks=True))
+    _keep(run / "evaluation" / f"{benchmark.name}-{protocol}.json", report)
     return report
+
+
+def _keep(path: Path, report: Report) -> None:
+    """Add a report's rows to those kept of earlier calls; a row of the same method, task kind and mode takes the place of the earlier one."""
+    rows = {}
+    earlier = Report.from_json(read_json(path)) if path.is_file() else report
+    for row in (*(earlier.rows if earlier.task_seed == report.task_seed else ()), *report.rows):
+        rows[row.method, row.n_way, row.k_shot, row.n_query, row.transductive] = row
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, replace(report, rows=tuple(rows.values())).to_json(with_tasks=True))
 
 
 @dataclass(frozen=True)
