@@ -84,7 +84,12 @@ def write_artifact(folder: Path, kind: str, tensors: Mapping[str, Tensor], info:
         retired = folder.with_name(f"{folder.name}.old-{os.getpid()}")
         if folder.exists():
             folder.replace(retired)
-        temporary.replace(folder)
+        try:
+            temporary.replace(folder)
+        except OSError:
+            if retired.exists():
+                retired.replace(folder)
+            raise
         shutil.rmtree(retired, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -10,8 +10,8 @@ from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
 from umeta.recipes.learn import learn
-from umeta.recipes.request import resolve
 from umeta.recipes.recipe import get_recipe
+from umeta.recipes.request import resolve
 from umeta.recipes.score import Question, score
 
 SHOWN = ("pixels knn", "from scratch")

@@ -111,7 +111,7 @@ def train(
         InterruptedRunError: The observer asked to stop; the state was saved.
     """
     observer = observer or Silent()
-    position = start or Position()
+    position = start or Position(progress=pace.progress(0, 0.0))
     began = time.monotonic() - position.elapsed_s
     while position.progress < 1.0:
         state.anneal(position.progress)

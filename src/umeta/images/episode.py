@@ -68,6 +68,8 @@ class Pool:
 class Episodes(Sequence[Episode]):
     """Many tasks of one shape: class `j` of task `i` has the images `indices[i, j]`, its first `k_shot` as support.
 
+    A slice, or a single task, of augmented episodes draws its changes anew.
+
     Attributes:
         pool: Where the images are.
         indices: Shape [n_task, n_way, k_shot + n_query].

@@ -48,8 +48,7 @@ def decode_file(path: Path) -> Pixels:
                 width, height = image.size
                 if width * height > MAX_MEGAPIXELS * 1_000_000:
                     raise BadImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
-                image.load()
-                return gray_if_equal(_upright(_to_uint8(image), image))
+                return decode_image(image)
     except BadImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -61,6 +60,12 @@ def decode_file(path: Path) -> Pixels:
     except Exception as error:  # a decoder fed with arbitrary bytes raises nearly anything
         reason = str(getattr(error, "strerror", None) or error or type(error).__name__)
         raise BadImageError(f"damaged: {' '.join(reason.split())[:120]}") from error
+
+
+def decode_image(image: Image.Image) -> Pixels:
+    """Return an open picture's pixels by the rules of `decode_file`, which also guards against damaged and oversized ones."""
+    image.load()
+    return gray_if_equal(_upright(_to_uint8(image), image))
 
 
 def gray_if_equal(pixels: Pixels) -> Pixels:

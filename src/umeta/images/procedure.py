@@ -20,7 +20,7 @@ from umeta.images.episode import Examples
 from umeta.images.learners.classifier import ImageClassifier, ImageProcedure
 from umeta.images.learners.maml import GradientClassifier, GradientProcedure
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure
-from umeta.images.pixels import decode_file, fit_square
+from umeta.images.pixels import decode_file, decode_image, fit_square
 
 PROCEDURE, CLASSIFIER = "procedure", "classifier"
 _PROCEDURES: Mapping[str, Callable[..., ImageProcedure]] = {
@@ -53,7 +53,7 @@ class Preparation:
         if isinstance(image, str | Path):
             array: NDArray[Any] = decode_file(Path(image))
         elif isinstance(image, Image.Image):
-            array = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+            array = decode_image(image)
         else:
             array = np.asarray(image)
         if array.ndim == 3 and array.shape[-1] not in (1, 3) and array.shape[0] in (1, 3):

@@ -125,7 +125,7 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
 
 
 def _keep(path: Path, report: Report) -> None:
-    """Add a report's rows to those kept of earlier calls; a row of the same method, task kind and mode takes the place of the earlier one."""
+    """Add rows to those of earlier calls; one of the same method, kind of task and mode takes the earlier one's place."""
     rows = {}
     earlier = Report.from_json(read_json(path)) if path.is_file() else report
     for row in (*(earlier.rows if earlier.task_seed == report.task_seed else ()), *report.rows):

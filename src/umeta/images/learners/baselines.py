@@ -84,20 +84,21 @@ class Mlp:
 
     def __call__(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, rng: Rng) -> Logits:
         """Score a class by its logit, with dropout off."""
-        generator = rng.torch(support.device)
         mean, spread = support.mean((1, 2), keepdim=True), support.std((1, 2), keepdim=True) + 1e-6
         support, query = (support - mean) / spread, (query - mean) / spread
         n_task, _, dim = support.shape
 
-        def layer(n_in: int, n_out: int) -> tuple[Tensor, Tensor]:
+        def layer(name: str, n_in: int, n_out: int) -> tuple[Tensor, Tensor]:
+            generator = rng.fork(name).torch(support.device)
             weight = torch.randn(n_task, n_in, n_out, generator=generator, device=support.device) * (2 / n_in) ** 0.5
             return weight.requires_grad_(), torch.zeros(n_task, 1, n_out, device=support.device).requires_grad_()
 
-        (w1, b1), (w2, b2) = layer(dim, self.n_hidden), layer(self.n_hidden, n_way)
+        (w1, b1), (w2, b2) = layer("hidden", dim, self.n_hidden), layer("out", self.n_hidden, n_way)
         optimizer = torch.optim.Adam([w1, b1, w2, b2], self.lr)
         target = labels.to(support.device).repeat(n_task)
         with torch.enable_grad():
-            for _ in range(self.n_epochs):
+            for epoch in range(self.n_epochs):
+                generator = rng.fork("dropout", epoch).torch(support.device)
                 hidden = F.relu(support @ w1 + b1)
                 keep = torch.rand(hidden.shape, generator=generator, device=hidden.device) >= self.dropout
                 logits = hidden * keep / (1 - self.dropout) @ w2 + b2

@@ -17,6 +17,8 @@ from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 
+AT_ONCE = 512
+
 
 @dataclass(frozen=True)
 class PrototypeClassifier:
@@ -33,7 +35,7 @@ class PrototypeClassifier:
     @torch.no_grad()
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n n_way"]:
         """Score images by minus the squared distance to each center."""
-        return squared_distance_logits(self.net(images), self.centers)
+        return squared_distance_logits(torch.cat([self.net(part) for part in torch.split(images, AT_ONCE)]), self.centers)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return network and centers."""
