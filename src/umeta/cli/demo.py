@@ -22,7 +22,7 @@ N_CLASSES = 5
 def run_demo(out: Path, budget_s: float, seed: int) -> int:
     """Learn from glyphs of many scripts without a label, then read five characters of a script that was held out."""
     say("glyphs of many scripts, drawn from the fonts in matplotlib; no labels are read")
-    recipe = replace(get_recipe("default"), downsample="stride", n_query=5, embedding_share=0.4)
+    recipe = replace(get_recipe("default"), embedding="contrast", n_partitions=10, downsample="stride", n_way=40, n_query=4)
     request = resolve("glyphs", recipe, budget_s=budget_s, seed=seed)
     with listening() as stop, reporting() as reporter:
         manifest = learn(request, out, overwrite=True, reporter=reporter, stop=stop)

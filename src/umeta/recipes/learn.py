@@ -112,10 +112,10 @@ class Learning:
             encoder = acai.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
             made = Embedding(embed_all(encoder, cache.images), pool, "acai", encoder, acai.describe(channels, side))
-        elif method == "pixels":
+        elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
-            whitened = PixelsZca.fit(cache.images)
-            made = Embedding(embed_all(whitened, cache.images), pool, "pixels", whitened, whitened.describe())
+            whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
+            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened, whitened.describe())
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None, {})
         else:

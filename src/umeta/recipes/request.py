@@ -132,9 +132,9 @@ def resolve(
     if (budget_s is not None and budget_s <= 0) or (steps is not None and steps < 1):
         raise InputError("the budget must be positive and steps at least 1")
     full = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    known = full.embedding in ("acai", "pixels") or full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
-    if not known:
-        raise InputError(f"no embedding {full.embedding!r}; give acai, pixels, an .npz file, or a run folder that has one")
+    made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
+    if full.embedding not in ("acai", "pixels", "contrast") and not made_elsewhere:
+        raise InputError(f"no embedding {full.embedding!r}; give acai, pixels, contrast, an .npz file, or a run folder that has one")
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)

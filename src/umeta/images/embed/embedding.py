@@ -25,7 +25,7 @@ class Embedding:
     Attributes:
         matrix: Shape [n, dim].
         pool: Fingerprint of the pool's content, in the pool's order.
-        method: "acai", "pixels" or "external".
+        method: "acai", "pixels" (contrast-normalized and whitened), "contrast" (not whitened) or "external".
         encoder: Embeds further images; None for an external matrix.
         settings: What `encoder` is rebuilt from.
     """
@@ -53,6 +53,6 @@ class Embedding:
         encoder: TrainedEncoder | None = None
         if info["method"] == "acai":
             encoder = Acai.restore(info["settings"], weights)
-        elif info["method"] == "pixels":
+        elif info["method"] in ("pixels", "contrast"):
             encoder = PixelsZca.restore(info["settings"], weights)
         return cls(tensors["matrix"], info["pool"], info["method"], encoder, info["settings"])
