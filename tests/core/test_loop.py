@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_nothing_is_saved(bad):
     def step(state, index):
         return state, {"loss": bad if index == 2 else 1.0}
 
-    with pytest.raises(DivergedError, match=r"at step 3; the last good checkpoint is kept"):
+    with pytest.raises(DivergedError, match=r"at step 3; a checkpoint saved before is kept"):
         train(Counting(), step, Pace(n_steps=9), observer=observer)
     assert [position.step for position, _ in observer.saved] == [1, 2]
 

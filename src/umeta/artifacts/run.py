@@ -88,6 +88,10 @@ class RunFolder:
         """Seconds that this run has taken so far, those before a stop included."""
         return time.monotonic() - self._began
 
+    def count(self, seconds: float) -> None:
+        """Add time that was spent on this run before its folder was opened."""
+        self._began -= seconds
+
     def remember(self, key: str, make: Callable[[], Any]) -> Any:
         """Return a JSON value that is decided once in the life of a run and then kept, such as a stage's share of the budget."""
         path = self.path / "progress.json"

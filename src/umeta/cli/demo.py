@@ -19,13 +19,13 @@ N_TASKS = 300
 N_CLASSES = 5
 
 
-def run_demo(out: Path, budget_s: float, seed: int) -> int:
+def run_demo(out: Path, budget_s: float, seed: int, began: float) -> int:
     """Learn from glyphs of many scripts without a label, then read five characters of a script that was held out."""
     say("glyphs of many scripts, drawn from the fonts in matplotlib; no labels are read")
     recipe = replace(get_recipe("default"), embedding="contrast", n_partitions=10, downsample="stride", n_way=40, n_query=4)
     request = resolve("glyphs", recipe, budget_s=budget_s, seed=seed)
     with listening() as stop, reporting() as reporter:
-        manifest = learn(request, out, overwrite=True, reporter=reporter, stop=stop)
+        manifest = learn(request, out, overwrite=True, reporter=reporter, stop=stop, began=began)
     say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images and 0 labels\n")
     question = Question("glyphs", ways=(5,), shots=(1, 5), queries=5, n_tasks=N_TASKS, baselines=True, methods=SHOWN)
     with reporting() as reporter:

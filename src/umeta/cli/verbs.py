@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -53,10 +54,11 @@ class Demo:
 
     def run(self) -> int:
         """Do it."""
+        began = time.monotonic()
         from umeta.cli.demo import run_demo
         from umeta.recipes.budget import seconds
 
-        return run_demo(self.out, seconds(self.budget), self.seed)
+        return run_demo(self.out, seconds(self.budget), self.seed, began)
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,10 @@ class Learn:
 
     def run(self) -> int:
         """Do it."""
+        began = time.monotonic()
         from umeta.cli.work import run_learn
 
-        return run_learn(self)
+        return run_learn(self, began)
 
 
 @dataclass(frozen=True)

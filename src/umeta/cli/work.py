@@ -98,8 +98,8 @@ def request_of(verb: Learn) -> Request:
     )
 
 
-def run_learn(verb: Learn) -> int:
-    """Learn, or with --dry-run say what would be done."""
+def run_learn(verb: Learn, began: float) -> int:
+    """Learn, or with --dry-run say what would be done; `began` is when the command did, before its imports."""
     request = request_of(verb)
     if verb.dry_run:
         with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def run_learn(verb: Learn) -> int:
         return 0
     with listening() as stop, reporting() as reporter:
         try:
-            manifest = learn(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop)
+            manifest = learn(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began)
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved, go on with the same command and --resume") from error
     if verb.json:

@@ -118,7 +118,7 @@ def train(
         state, metrics = step(state, position.step)
         if not math.isfinite(metrics["loss"]):
             raise DivergedError(
-                f"the loss became {metrics['loss']} at step {position.step + 1}; the last good checkpoint is kept, "
+                f"the loss became {metrics['loss']} at step {position.step + 1}; a checkpoint saved before is kept, "
                 "try a smaller learning rate"
             )
         elapsed_s = time.monotonic() - began

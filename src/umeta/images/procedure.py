@@ -186,6 +186,7 @@ def _artifact_folder(folder: Path | str, kind: str) -> Path:
         raise InputError(f"{path} does not exist; give a folder that umeta wrote")
     found = path if (path / DESCRIPTION).is_file() else path / kind
     if not found.is_dir():
-        unfinished = " (the run has not finished; go on with --resume)" if (path / "config.json").is_file() else ""
+        started, finished = (path / "config.json").is_file(), (path / "manifest.json").is_file()
+        unfinished = " (the run has not finished; go on with --resume)" if started and not finished else ""
         raise ArtifactError(f"{path} holds no {kind}{unfinished}")
     return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -213,6 +214,7 @@ def learn(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     stop: Callable[[], bool] | None = None,
+    began: float | None = None,
 ) -> dict[str, Any]:
     """Propose tasks, meta-train, and save the learning procedure.
 
@@ -223,6 +225,7 @@ def learn(
         overwrite: Replace a run that is there.
         reporter: Where progress goes.
         stop: Asked after every step whether to end early with a checkpoint.
+        began: When the command began, on `time.monotonic`'s clock, so that its start-up counts toward the budget; None is now.
 
     Returns:
         The manifest.
@@ -233,6 +236,7 @@ def learn(
     reporter = reporter or Quiet()
     source, labels = read_source(request)
     run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
+    run.count(time.monotonic() - began if began is not None else 0.0)
     if run.finished:
         run.release()
         reporter.note(f"{out} is finished")

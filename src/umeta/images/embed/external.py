@@ -27,7 +27,7 @@ def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
                 raise InputError(f"{path} has no array named {' or '.join(KEYS)}; it has {', '.join(archive.files) or 'none'}")
             matrix = np.asarray(archive[key], np.float32)
     except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} is not a readable .npz file ({error})") from error
+        raise InputError(f"{path} is not a readable .npz file of numbers ({type(error).__name__})") from error
     if matrix.ndim != 2 or len(matrix) != n_images:
         raise InputError(
             f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image"
