@@ -10,12 +10,14 @@ from pathlib import Path
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
-def learn_command(config: dict) -> str:
+def learn_command(config: dict, embedding: str) -> str:
+    recipe = config["recipe"]
     length = f"--budget {config['budget_s'] / 60:g}m" if config["budget_s"] else f"--steps {config['steps']}"
     protocol = f" --protocol {config['protocol']}" if config["protocol"] else ""
-    embedding = config["recipe"]["embedding"]
-    taken = f" --embedding {embedding}" if embedding != "acai" else ""
-    return f"umeta learn {config['source']} --recipe {config['recipe']['name']}{protocol} {length} --seed {config['seed']}{taken} --out RUN"
+    plain = "" if recipe.get("augment", "none") == "affine" else f" --augment none --splits {recipe.get('n_splits', 1)}"
+    return (
+        f"umeta learn {config['source']} --recipe {recipe['name']}{protocol} {length} --seed {config['seed']}{plain}{embedding} --out RUN"
+    )
 
 
 def evaluate_command(report: dict) -> str:
@@ -32,13 +34,23 @@ def main() -> None:
         name, _, run = argument.partition("=")
         config = json.loads((Path(run) / "config.json").read_text())
         manifest = json.loads((Path(run) / "manifest.json").read_text())
+        learned = {key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "plan", "threads", "versions", "machine")}
+        before, taken, embedding_s = [], "", 0.0
+        source = Path(config["recipe"]["embedding"])
+        if (source / "config.json").is_file():
+            before = [learn_command(json.loads((source / "config.json").read_text()), "").replace("--out RUN", "--out EMBEDDED")]
+            embedding_s = json.loads((source / "progress.json").read_text())["embedding_s"]
+            taken = " --embedding EMBEDDED"
+        plain = config["recipe"].get("augment", "none") == "none"
         for path in sorted((Path(run) / "evaluation").glob("*.json")):
             report = json.loads(path.read_text())
             for row in report["results"]:
                 row.pop("per_task", None)
+                if plain and row["method"] == config["recipe"]["name"]:
+                    row["method"] += " --augment none --splits 1"
             content = {
-                "commands": [learn_command(config), evaluate_command(report)],
-                "learned": {key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "plan", "threads", "versions", "machine")},
+                "commands": [*before, learn_command(config, taken), evaluate_command(report)],
+                "learned": {**learned, "embedding_s": embedding_s},
                 **report,
             }
             target = RESULTS / f"{path.stem}-{name}.json"

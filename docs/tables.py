@@ -58,7 +58,7 @@ def main() -> None:
                 for kind in kinds
             ]
             seeds = sorted({content["seed"] for content, _ in entries})
-            minutes = sorted({round(content["learned"]["elapsed_s"] / 60) for content, _ in entries})
+            minutes = sorted({round((content["learned"]["elapsed_s"] + content["learned"]["embedding_s"]) / 60) for content, _ in entries})
             tail = [str(labels), str(n_tasks), str(len(seeds)), "yes" if transductive else "no", "/".join(map(str, minutes))]
             lines.append("| " + " | ".join([method, *cells, *tail]) + " |")
         for name, numbers in PUBLISHED.get((benchmark, protocol), ()):

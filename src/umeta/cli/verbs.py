@@ -110,6 +110,8 @@ class Learn:
     """Clusterings of the embedding."""
     augment: Annotated[Literal["affine", "none"] | None, arg(metavar="affine|none", help_behavior_hint="")] = None
     """Change the images of practice tasks at random, or leave them as CACTUs does."""
+    splits: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Episodes that ProtoNets makes from each embedded one; 1 is the published form."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
     """Side in pixels that images are brought to."""
     norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None

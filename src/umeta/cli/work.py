@@ -77,12 +77,13 @@ def request_of(verb: Learn) -> Request:
         "n_clusters": verb.clusters,
         "n_partitions": verb.partitions,
         "augment": verb.augment,
+        "n_splits": verb.splits,
         "image_size": verb.image_size,
         "norm": verb.norm,
         "first_order": verb.first_order or None,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name in ("n_clusters", "n_partitions", "image_size"):
+    for name in ("n_clusters", "n_partitions", "n_splits", "image_size"):
         if name in changes and int(str(changes[name])) < 1:
             raise InputError(f"{name} must be at least 1")
     if verb.norm is not None and recipe.learner != "maml":
