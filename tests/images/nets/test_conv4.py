@@ -122,3 +122,17 @@ def test_one_place_alone_is_normalized_to_the_shift():
     with torch.no_grad():
         norm.bias.copy_(torch.tensor([0.5, -1.0]))
     assert norm(torch.rand(1, 2, 1, 1, generator=generator())).flatten().tolist() == [0.5, -1.0]
+
+
+def test_the_once_differentiable_kernel_gives_the_same_values_and_first_derivatives_under_vmap() -> None:
+    images = torch.rand(3, 6, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+    norm = BatchNorm(4, stored=False)
+
+    def slope(batch: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda x: (norm(x) ** 3).sum())(batch)
+
+    slow, slow_slope = torch.func.vmap(norm)(images), torch.func.vmap(slope)(images)
+    norm.once_differentiable = True
+    assert torch.allclose(torch.func.vmap(norm)(images), slow, atol=1e-5)
+    assert torch.allclose(torch.func.vmap(slope)(images), slow_slope, atol=1e-4)
+    assert torch.isfinite(norm(torch.ones(1, 4, 1, 1))).all()

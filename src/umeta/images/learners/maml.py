@@ -17,7 +17,7 @@ from umeta.core.state import ModuleState
 from umeta.functional.inner_loop import Weights, inner_loop
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
-from umeta.images.nets.conv4 import Conv4, Conv4Config
+from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config
 
 Statistics = Literal["batch", "stored"]
 
@@ -32,6 +32,13 @@ class Conv4Classifier(nn.Module):
         with torch.no_grad():
             nn.init.normal_(self.head.weight, std=net.n_dim**-0.5, generator=generator)
             nn.init.zeros_(self.head.bias)
+
+    def adapted_only(self) -> "Conv4Classifier":
+        """Return self, to be adapted but no longer meta-trained: without second derivatives, normalization has a faster kernel."""
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.once_differentiable = True
+        return self.requires_grad_(False)
 
     def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n n_way"]:
         """Score images; `n_reference` as in `BatchNorm`."""
@@ -184,7 +191,7 @@ class GradientProcedure:
             mean = weights[name].mean(0, keepdim=True)
             weights[name] = torch.cat([weights[name], mean.expand(missing, *mean.shape[1:])])
         wide = Conv4Classifier(self.model.net.config, n_way, torch.Generator())
-        return wide.to(weights["head.bias"].device), weights
+        return wide.adapted_only().to(weights["head.bias"].device), weights
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the shared weights."""
@@ -200,7 +207,7 @@ class GradientProcedure:
         """Rebuild from an artifact."""
         model = Conv4Classifier(Conv4Config(**info["net"]), info["head"], torch.Generator())
         model.load_state_dict(restored(tensors, "model."))
-        return cls(model.requires_grad_(False), InnerLoop(**info["inner"]))
+        return cls(model.adapted_only(), InnerLoop(**info["inner"]))
 
     @classmethod
     def from_scratch(cls, net: Conv4Config, n_way: int, rng: Rng, *, lr: float = 0.1, n_steps: int = 200) -> "GradientProcedure":
@@ -209,7 +216,7 @@ class GradientProcedure:
         Source:
             CACTUs' code trains it with rate 0.1 on the summed loss for 200 steps.
         """
-        model = Conv4Classifier(net, n_way, rng.torch()).requires_grad_(False)
+        model = Conv4Classifier(net, n_way, rng.torch()).adapted_only()
         return cls(model, InnerLoop(lr=lr, n_steps=n_steps, first_order=True), every_step=False)
 
 

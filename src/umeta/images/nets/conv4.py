@@ -23,6 +23,9 @@ class BatchNorm(nn.Module):
             on another. False uses the statistics of the images in the call, in either mode, and has no buffers, so that
             `torch.func.vmap` can run it.
         scale: Whether there is a learned scale beside the learned shift.
+
+    Attributes:
+        once_differentiable: Set it where no second derivative is taken, for a kernel several times as fast.
     """
 
     mean: Tensor
@@ -31,6 +34,7 @@ class BatchNorm(nn.Module):
     def __init__(self, n_channels: int, *, stored: bool, scale: bool = True) -> None:
         super().__init__()
         self.stored = stored
+        self.once_differentiable = False
         self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(n_channels))
         if stored:
@@ -42,6 +46,8 @@ class BatchNorm(nn.Module):
         if self.stored:
             assert n_reference is None, "stored statistics need no reference"
             return F.batch_norm(images, self.mean, self.var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
+        if n_reference is None and self.once_differentiable and images[:, 0].numel() > 1:
+            return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=EPSILON)
         # Not F.batch_norm: under vmap its second derivative takes the statistics for constants, and MAML's gradient is wrong without
         # an error (pytorch/functorch issue 534).
         reference = images if n_reference is None else images[:n_reference]
