@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
+from scipy.stats import t
+
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {
     ("omniglot", "cactus"): [
@@ -27,11 +29,12 @@ SOURCE = (
 
 
 def cell(values: list[tuple[float, float]]) -> str:
-    """One seed: its interval over tasks. Several: the mean with the interval over seeds."""
+    """One seed: its interval over tasks. Several: the mean with Student's interval over seeds."""
     if len(values) == 1:
         return f"{100 * values[0][0]:.2f} ±{100 * values[0][1]:.2f}"
     accuracies = [100 * value for value, _ in values]
-    return f"{mean(accuracies):.2f} ±{1.96 * stdev(accuracies) / math.sqrt(len(accuracies)):.2f} (seeds)"
+    half = t.ppf(0.975, len(accuracies) - 1) * stdev(accuracies) / math.sqrt(len(accuracies))
+    return f"{mean(accuracies):.2f} ±{half:.2f} (seeds)"
 
 
 def main() -> None:
@@ -39,7 +42,7 @@ def main() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         content = json.loads(path.read_text())
         for row in content.get("results", ()):
-            key = (row["method"], row["transductive"], row["labels_seen"], row["n_tasks"])
+            key = (row["method"], row["transductive"], row["labels_seen"])
             grouped[content["benchmark"], content["protocol"]][key].append((content, row))
     lines = ["# Results", "", "Made by `make docs` from the files beside it; each file names the commands that made it.", ""]
     for (benchmark, protocol), methods in sorted(grouped.items()):
@@ -52,14 +55,15 @@ def main() -> None:
         ]
         head = ["method", *(f"{n}w{k}s" for n, k in kinds), "labels seen", "tasks", "seeds", "transductive", "minutes to learn"]
         lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        for (method, transductive, labels, n_tasks), entries in methods.items():
+        for (method, transductive, labels), entries in methods.items():
             cells = [
                 cell(found) if (found := [(r["accuracy"], r["ci95"]) for _, r in entries if (r["n_way"], r["k_shot"]) == kind]) else "-"
                 for kind in kinds
             ]
             seeds = sorted({content["seed"] for content, _ in entries})
             minutes = sorted({round((content["learned"]["elapsed_s"] + content["learned"]["embedding_s"]) / 60) for content, _ in entries})
-            tail = [str(labels), str(n_tasks), str(len(seeds)), "yes" if transductive else "no", "/".join(map(str, minutes))]
+            n_tasks = sorted({row["n_tasks"] for _, row in entries})
+            tail = [str(labels), "/".join(map(str, n_tasks)), str(len(seeds)), "yes" if transductive else "no", "/".join(map(str, minutes))]
             lines.append("| " + " | ".join([method, *cells, *tail]) + " |")
         for name, numbers in PUBLISHED.get((benchmark, protocol), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
