@@ -94,18 +94,19 @@ class RunFolder:
 
     def remember(self, key: str, make: Callable[[], Any]) -> Any:
         """Return a JSON value that is decided once in the life of a run and then kept, such as a stage's share of the budget."""
-        path = self.path / "progress.json"
-        content = read_json(path) if path.is_file() else {}
+        content = self._progress()
         if key not in content:
             content[key] = make()
-            write_json(path, content | {"elapsed_s": self.elapsed_s})
+            write_json(self.path / "progress.json", content | {"elapsed_s": self.elapsed_s})
         return content[key]
 
     def note_elapsed(self) -> None:
         """Save the time spent, so that a resumed run keeps its budget."""
+        write_json(self.path / "progress.json", self._progress() | {"elapsed_s": self.elapsed_s})
+
+    def _progress(self) -> dict[str, Any]:
         path = self.path / "progress.json"
-        content = read_json(path) if path.is_file() else {}
-        write_json(path, content | {"elapsed_s": self.elapsed_s})
+        return read_json(path) if path.is_file() else {}
 
     def save_checkpoint(self, stage: str, position: Position, state: TrainState) -> None:
         """Save a stage's state and keep the last two."""
@@ -125,6 +126,11 @@ class RunFolder:
             state.load_tensors(tensors)
             return Position(info["step"], info["elapsed_s"], info["progress"])
         return None
+
+    def last_step(self, stage: str) -> int:
+        """Return how many steps a stage has done, by its newest checkpoint; 0 if it did not train."""
+        folders = self._checkpoints(stage)
+        return int(folders[-1].name.rpartition("-")[2]) if folders else 0
 
     def _checkpoints(self, stage: str) -> list[Path]:
         return sorted((self.path / "checkpoint").glob(f"{stage}-?????????"))

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
 from umeta.artifacts.run import RunFolder, StageObserver
-from umeta.benchmarks.benchmark import get_benchmark
-from umeta.benchmarks.oracle import labeled_tasks
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, TrainState
@@ -150,12 +148,8 @@ class Learning:
         """Propose tasks: from clusters, or for an oracle from labels."""
         pool, recipe = Pool(cache.images), self.recipe
         augment = RandomAffine() if recipe.augment == "affine" else None
-        if labels is not None:
-            labeled = get_benchmark(self.request.source).split(self.request.protocol or "", "meta_train")
-            oracle = labeled_tasks(labeled, pool, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query)
-            return replace(oracle, augment=augment)
-        pseudo = self.partitions(self.embedding(cache), plan).numpy()
-        partitions = Partitions.from_labels(list(pseudo), recipe.k_shot + plan.n_query)
+        cells = [labels] if labels is not None else list(self.partitions(self.embedding(cache), plan).numpy())
+        partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
             raise InputError(
@@ -264,7 +258,7 @@ def learn(
                 "protocol": request.protocol,
                 "seed": request.seed,
                 "plan": asdict(found),
-                "steps": {stage: position_step(run, stage) for stage in ("embedding", "meta_train")},
+                "steps": {stage: run.last_step(stage) for stage in ("embedding", "meta_train")},
                 "n_partitions": tasks.partitions.n_partitions,
                 "papers": papers_used(request, method),
                 "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},
@@ -279,9 +273,3 @@ def learn(
         raise
     finally:
         run.release()
-
-
-def position_step(run: RunFolder, stage: str) -> int:
-    """Return how many steps a stage has done, by its newest checkpoint; 0 if it did not train."""
-    folders = sorted((run.path / "checkpoint").glob(f"{stage}-?????????"))
-    return int(folders[-1].name.rpartition("-")[2]) if folders else 0
