@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from umeta.core.loop import Observer, Pace, Position, train
 from umeta.core.metalearner import Metrics
+from umeta.core.precision import mixed_precision
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.autoencoding import acai_losses, mixing_coefficients
@@ -96,15 +97,16 @@ class Acai:
         encoder, decoder, critic = (state.modules[name] for name in ("encoder", "decoder", "critic"))
         canvas = to_canvas(images).contiguous(memory_format=torch.channels_last)
         alpha = mixing_coefficients(len(canvas), rng.torch(), canvas.device)
-        autoencoder_loss, critic_loss, error = acai_losses(
-            canvas,
-            alpha,
-            encoder,
-            decoder,
-            lambda x: critic(x).mean((1, 2, 3)),
-            critic_weight=self.critic_weight,
-            gamma=self.gamma,
-        )
+        with mixed_precision(canvas.device):
+            autoencoder_loss, critic_loss, error = acai_losses(
+                canvas,
+                alpha,
+                lambda x: encoder(x).float(),
+                lambda x: decoder(x).float(),
+                lambda x: critic(x).float().mean((1, 2, 3)),
+                critic_weight=self.critic_weight,
+                gamma=self.gamma,
+            )
         losses = {"autoencoder_adam": autoencoder_loss, "critic_adam": critic_loss}
         for name, loss in losses.items():
             parameters = [p for group in state.optimizers[name].param_groups for p in group["params"]]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umeta.core.metalearner import Metrics
+from umeta.core.precision import mixed_precision
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.prototypes import prototypes, resplit, squared_distance_logits
@@ -123,7 +124,9 @@ class ProtoNets:
         assert isinstance(tasks, Episodes)
         net, optimizer = state.modules["net"].train(), state.optimizers["adam"]
         images = tasks.images().flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        embedding = net(images).reshape(*tasks.indices.shape, -1)
+        with mixed_precision(images.device):
+            embedded = net(images)
+        embedding = embedded.float().reshape(*tasks.indices.shape, -1)
         embedding = resplit(embedding, self.n_splits, rng.torch(embedding.device))
         logits = episode_logits(embedding, tasks.k_shot)
         labels = tasks.labels(tasks.n_query).to(logits.device).expand(len(logits), -1)
