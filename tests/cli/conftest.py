@@ -19,7 +19,7 @@ from PIL import Image
 from umeta.cli.main import main
 
 N_DRAWINGS = 240
-QUICK = ("--embedding", "pixels", "--partitions", "2", "--image-size", "14")
+QUICK = ("--recipe", "cactus-protonets", "--embedding", "pixels", "--partitions", "2", "--image-size", "14")
 
 
 @dataclass

@@ -97,13 +97,28 @@ def test_identical_images_count_once(umeta, make, tmp_path):
 
 def test_one_cluster_only(umeta, source, tmp_path):
     np.savez(tmp_path / "same.npz", embedding=np.ones((240, 3)))
-    answer = umeta("learn", source, "--out", tmp_path / "run", "--steps", 2, "--embedding", tmp_path / "same.npz")
+    answer = umeta(
+        "learn", source, "--out", tmp_path / "run", "--recipe", "cactus-protonets", "--steps", 2, "--embedding", tmp_path / "same.npz"
+    )
     assert answer.code == 2
     assert "only one cluster" in answer.error
     lonely = np.zeros((240, 1))
     lonely[:3] = np.arange(1, 4)[:, None] * 1000
     np.savez(tmp_path / "lonely.npz", embedding=lonely)
-    answer = umeta("learn", source, "--out", tmp_path / "run", "--steps", 2, "--embedding", tmp_path / "lonely.npz", "--clusters", 4)
+    answer = umeta(
+        "learn",
+        source,
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "cactus-protonets",
+        "--steps",
+        2,
+        "--embedding",
+        tmp_path / "lonely.npz",
+        "--clusters",
+        4,
+    )
     assert answer.code == 2
     assert "1 clusters of 6 images" in answer.error and "need 2" in answer.error
     assert not (tmp_path / "run").exists()
@@ -135,7 +150,7 @@ def test_an_altered_stage_is_refused_by_hash(umeta, make, source, tmp_path, file
     from umeta.recipes.learn import Learning
 
     with monkeypatch.context() as patch:
-        patch.setattr(Learning, "meta_train", lambda self, *_: 1 / 0)
+        patch.setattr(Learning, "practice", lambda self, *_: 1 / 0)
         answer = learn(umeta, make, source, tmp_path / "run")
     assert answer.code == 1
     assert "ZeroDivisionError" in answer.error and "--debug" in answer.error
@@ -171,7 +186,20 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_partial(umeta, make, source, run, small_disk, glyph_classes, tmp_path):
-    answer = umeta("learn", source, "--out", small_disk / "run", "--embedding", "pixels", "--partitions", 1, "--steps", 2)
+    answer = umeta(
+        "learn",
+        source,
+        "--out",
+        small_disk / "run",
+        "--recipe",
+        "cactus-protonets",
+        "--embedding",
+        "pixels",
+        "--partitions",
+        1,
+        "--steps",
+        2,
+    )
     assert answer.code == 1
     assert "space" in answer.error.lower() and str(small_disk) in answer.error
     for name in ("embedding", "procedure", "manifest.json"):

@@ -74,6 +74,21 @@ def stopped(nursery, tmp_path):
     return call
 
 
+def test_rounds_that_were_killed_and_stopped_end_with_the_same_weights(umeta, stopped, source, tmp_path):
+    learn = ("learn", source, "--steps", STEPS, "--out")
+    assert umeta(*learn, tmp_path / "whole").code == 0
+    broken = (*learn, tmp_path / "broken")
+    code, _ = stopped(broken, AT_STEP, stage="meta_train", step=4, number=signal.SIGKILL, every_s=0)
+    assert code == -signal.SIGKILL
+    code, err = stopped(broken, AT_STEP, stage="round_2", step=2, number=signal.SIGTERM, every_s=20)
+    assert code == 130
+    assert "meta_train: goes on at step 3" in err
+    answer = umeta(*broken, "--resume")
+    assert answer.code == 0, answer.err
+    assert "round_2: goes on at step 2" in answer.err
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("recipe", ["cactus-protonets", "cactus-maml"])
 def test_killed_and_stopped_runs_end_with_the_same_weights(umeta, stopped, source, tmp_path, recipe):
     learn = ("learn", source, "--recipe", recipe, "--partitions", 2, "--steps", STEPS, "--out")

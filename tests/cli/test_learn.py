@@ -49,15 +49,32 @@ def test_same_seed_same_weights_other_seed_other_weights(umeta, make, source, ru
 
 def test_acai_embedding_is_trained_and_used_again_by_another_run(umeta, make, source, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    answer = umeta("learn", source, "--out", first, "--partitions", 1, "--steps", 2, "--json")
+    answer = umeta("learn", source, "--out", first, "--recipe", "cactus-protonets", "--partitions", 1, "--steps", 2, "--json")
     assert answer.json["steps"] == {"embedding": 2, "meta_train": 2}
-    assert umeta("learn", source, "--out", second, "--partitions", 1, "--steps", 2, "--embedding", first, "--json").code == 0
+    assert (
+        umeta(
+            "learn",
+            source,
+            "--out",
+            second,
+            "--partitions",
+            1,
+            "--recipe",
+            "cactus-protonets",
+            "--steps",
+            2,
+            "--embedding",
+            first,
+            "--json",
+        ).code
+        == 0
+    )
     assert sha256(first / "embedding" / "tensors.safetensors") == sha256(second / "embedding" / "tensors.safetensors")
 
 
 def test_an_embedding_of_other_images_is_refused(umeta, make, run, tmp_path):
     other = make.npz(tmp_path / "other.npz", make.drawings(240, seed=5))
-    answer = umeta("learn", other, "--out", tmp_path / "run", "--steps", 2, "--embedding", run)
+    answer = umeta("learn", other, "--out", tmp_path / "run", "--recipe", "cactus-protonets", "--steps", 2, "--embedding", run)
     assert answer.code == 2
     assert "embedding of other images" in answer.error
 
@@ -65,10 +82,36 @@ def test_an_embedding_of_other_images_is_refused(umeta, make, run, tmp_path):
 def test_an_embedding_from_a_file(umeta, source, tmp_path):
     matrix = np.random.default_rng(0).normal(size=(240, 6))
     np.savez(tmp_path / "z.npz", embedding=matrix)
-    answer = umeta("learn", source, "--out", tmp_path / "run", "--partitions", 1, "--steps", 2, "--embedding", tmp_path / "z.npz")
+    answer = umeta(
+        "learn",
+        source,
+        "--out",
+        tmp_path / "run",
+        "--partitions",
+        1,
+        "--recipe",
+        "cactus-protonets",
+        "--steps",
+        2,
+        "--embedding",
+        tmp_path / "z.npz",
+    )
     assert answer.code == 0
     np.savez(tmp_path / "z.npz", embedding=matrix[:-1])
-    answer = umeta("learn", source, "--out", tmp_path / "run2", "--partitions", 1, "--steps", 2, "--embedding", tmp_path / "z.npz")
+    answer = umeta(
+        "learn",
+        source,
+        "--out",
+        tmp_path / "run2",
+        "--partitions",
+        1,
+        "--recipe",
+        "cactus-protonets",
+        "--steps",
+        2,
+        "--embedding",
+        tmp_path / "z.npz",
+    )
     assert answer.code == 2
     assert "239" in answer.error and "240 images" in answer.error
 
@@ -93,8 +136,9 @@ def test_a_color_folder_of_mixed_sizes_with_bad_files(umeta, make, tmp_path):
 def test_a_benchmark_source_needs_no_protocol(umeta, tmp_path):
     planned = umeta("learn", "glyphs", "--out", tmp_path / "run", "--dry-run", "--json").json
     assert planned["request"]["protocol"] == "scripts"
-    assert planned["plan"]["n_clusters"] > 100
     assert planned["plan"]["n_images"] > 5000
+    planned = umeta("learn", "glyphs", "--out", tmp_path / "run", "--dry-run", "--json", "--recipe", "cactus-protonets").json
+    assert planned["plan"]["n_clusters"] > 100
 
 
 def test_dry_run_writes_nothing(umeta, make, source, tmp_path):
@@ -168,16 +212,20 @@ def test_two_processes_in_one_folder(umeta, make, source, run, tmp_path):
     assert umeta("learn", source, "--out", out, *make.QUICK, "--steps", 2).code == 0
 
 
-def test_a_budget_is_kept(umeta, make, source, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "stages"),
+    [("default", {"meta_train", "round_1", "round_2", "round_3"}), ("cactus-protonets", {"embedding", "meta_train"})],
+)
+def test_a_budget_is_kept(umeta, source, tmp_path, recipe, stages):
     budget_s = 12
     began = time.monotonic()
-    answer = umeta("learn", source, "--out", tmp_path / "run", "--budget", f"{budget_s}s", "--json")
+    answer = umeta("learn", source, "--out", tmp_path / "run", "--recipe", recipe, "--budget", f"{budget_s}s", "--json")
     spent_s = time.monotonic() - began
     assert answer.code == 0
     assert 0.9 * budget_s <= spent_s <= 1.1 * budget_s + 1, "1 s of grace for a busy machine"
     assert answer.json["elapsed_s"] == pytest.approx(spent_s, abs=0.5)
     rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
-    assert {row["stage"] for row in rows} == {"embedding", "meta_train"}
+    assert {row["stage"] for row in rows} == stages
 
 
 @pytest.mark.parametrize("text", ["20", "m20", "-5m", "0s", "five minutes", ""])
@@ -193,12 +241,15 @@ def test_a_budget_that_is_no_time(umeta, source, tmp_path, text):
         (("--budget", "5s", "--steps", 3), "not both"),
         (("--steps", 0), "at least 1"),
         (("--steps", 3, "--resume", "--overwrite"), "not both"),
-        (("--steps", 3, "--clusters", 3), "at least 4"),
+        (("--steps", 3, "--recipe", "cactus-protonets", "--clusters", 3), "at least 4"),
+        (("--steps", 3, "--clusters", 50), "--clusters is for recipes that cluster an embedding"),
+        (("--steps", 3, "--splits", 2), "--splits is for recipes that score episodes"),
+        (("--steps", 3, "--augment", "none"), "another --augment than none"),
         (("--steps", 3, "--image-size", 0), "at least 1"),
         (("--steps", 3, "--norm", "batch"), "gradient learners"),
         (("--steps", 3, "--protocol", "cactus"), "for benchmarks"),
         (("--steps", 3, "--recipe", "oracle-maml"), "needs the labels of a benchmark"),
-        (("--steps", 3, "--embedding", "acia"), "no embedding 'acia'"),
+        (("--steps", 3, "--recipe", "cactus-protonets", "--embedding", "acia"), "no embedding 'acia'"),
     ],
 )
 def test_options_that_do_not_fit(umeta, source, tmp_path, options, told):

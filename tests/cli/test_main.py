@@ -73,7 +73,7 @@ def test_errors_are_one_line_and_stay_as_they_are(umeta, golden, tmp_path, monke
         "learn glyphs --out run --budget 20m --steps 3",
         "learn glyphs --out run --steps 3 --overwrit",
         "learn glyphs --out run --protocol script",
-        "learn glyphs --out run --embedding ../acia",
+        "learn glyphs --out run --recipe cactus-protonets --embedding ../acia",
         "learn omniglot --out run",
         "evaluate run --on glyphs",
         f"evaluate {run} --on glyhps",
@@ -122,7 +122,7 @@ def test_recipes(umeta):
     listed = umeta("recipes")
     assert listed.code == 0
     content = umeta("recipes", "--json").json
-    assert content["default"] in content["recipes"]
+    assert "default" in content["recipes"]
     for name, recipe in content["recipes"].items():
         assert name in listed.out and recipe["summary"] in listed.out
 

@@ -9,7 +9,9 @@ def _forget() -> None:
     half_precision_pays.cache_clear()
 
 
-@pytest.mark.parametrize(("found", "pays"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True}, False), ({}, False)])
+@pytest.mark.parametrize(
+    ("found", "pays"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True}, False), ({}, False)]
+)
 def test_bfloat16_is_chosen_only_where_the_processor_multiplies_it(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], pays: bool
 ) -> None:

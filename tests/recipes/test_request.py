@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import pytest
 from umeta.core.errors import InputError
 from umeta.recipes.budget import seconds
 from umeta.recipes.papers import BIBTEX, papers_used
-from umeta.recipes.recipe import DEFAULT, RECIPES, Recipe, get_recipe
+from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
 from umeta.recipes.request import Plan, resolve
 
 
@@ -38,24 +39,24 @@ def test_no_seconds(text):
     ],
 )
 def test_a_small_pool_shrinks_the_tasks(n, n_clusters, n_way, n_query):
-    plan = Plan.fit(get_recipe("cactus-protonets"), pool(n))
+    plan = Plan.fit(resolve("photos", "cactus-protonets"), pool(n))
     assert (plan.n_clusters, plan.n_way, plan.n_query) == (n_clusters, n_way, n_query)
 
 
 def test_a_pool_that_is_too_small():
     with pytest.raises(InputError, match="47 distinct images, but tasks need at least 48"):
-        Plan.fit(get_recipe("cactus-protonets"), pool(47))
+        Plan.fit(resolve("photos", "cactus-protonets"), pool(47))
 
 
 def test_an_oracle_shrinks_to_its_classes():
     labels = np.repeat([0, 1, 2], [12, 9, 30])
-    plan = Plan.fit(get_recipe("oracle-protonets"), pool(51), labels)
+    plan = Plan.fit(resolve("photos", "oracle-protonets"), pool(51), labels)
     assert (plan.n_clusters, plan.n_way, plan.n_query) == (0, 3, 8)
 
 
 def test_resolve_fills_in_what_was_not_said():
     request = resolve("photos")
-    assert (request.budget_s, request.steps, request.protocol, request.recipe.name) == (1200, None, None, DEFAULT)
+    assert (request.budget_s, request.steps, request.protocol, request.recipe.name) == (1200, None, None, "default")
     assert resolve("glyphs", steps=3).protocol == "scripts"
     assert resolve("glyphs", steps=3).budget_s is None
 
@@ -66,7 +67,6 @@ def test_every_recipe_is_named_as_it_is_called_and_cites_known_papers():
         assert recipe.name == name
         assert recipe.summary and make.__doc__
         assert set(recipe.papers) <= set(BIBTEX)
-    assert get_recipe("default") == get_recipe(DEFAULT)
 
 
 def test_papers_are_those_that_were_used():
@@ -93,3 +93,41 @@ def test_an_unknown_embedding(tmp_path):
         resolve("photos", replace(recipe, embedding=str(tmp_path)))
     Path(tmp_path, "embedding").mkdir()
     assert resolve("photos", replace(recipe, embedding=str(tmp_path))).recipe.embedding == str(tmp_path)
+
+
+def strokes(n, side=28):
+    return SimpleNamespace(images=np.pad(np.full((n, 1, 8, 8), 255, np.uint8), ((0, 0), (0, 0), (0, side - 8), (0, side - 8))))
+
+
+def noise(n, channels=3, side=28):
+    return SimpleNamespace(images=np.random.default_rng(0).integers(0, 255, (n, channels, side, side), np.uint8))
+
+
+def test_what_the_default_leaves_open_is_chosen_from_the_images():
+    plan = Plan.fit(resolve("photos"), strokes(2000))
+    assert (plan.augment, plan.n_turns, plan.n_way, plan.n_clusters, plan.downsample) == ("drawings", 4, 256, 0, "pool")
+    for photos in (noise(2000), noise(2000, channels=1)):
+        plan = Plan.fit(resolve("photos"), photos)
+        assert (plan.augment, plan.n_turns) == ("photos", 1)
+    assert "each in 4 orientations, 256-way tasks with 1 query a class, views as of drawings" in Plan.fit(resolve("x"), strokes(99)).told()
+
+
+def test_what_was_given_is_not_chosen():
+    recipe = replace(get_recipe("default"), augment="affine", downsample="stride")
+    plan = Plan.fit(resolve("photos", recipe), noise(99))
+    assert (plan.augment, plan.downsample) == ("affine", "stride")
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "side", "expected"), [(179, 28, "stem"), (180, 28, "pool"), (719, 56, "stem"), (720, 56, "pool"), (None, 56, "pool")]
+)
+def test_a_short_budget_takes_the_faster_network(budget_s, side, expected):
+    request = resolve("photos", budget_s=budget_s, steps=None if budget_s else 5)
+    assert Plan.fit(request, strokes(500, side)).downsample == expected
+
+
+def test_a_pool_smaller_than_a_task_of_instances():
+    assert Plan.fit(resolve("photos"), noise(100)).n_way == 100
+    assert Plan.fit(resolve("photos"), strokes(40)).n_way == 160
+    with pytest.raises(InputError, match="15 distinct images, but tasks in which each is a class need at least 16"):
+        Plan.fit(resolve("photos"), noise(15))

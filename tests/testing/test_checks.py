@@ -70,7 +70,10 @@ BROKEN_TASKS = {
     "the same stream gave two different batches": {"batch": Counter()},
     "the same stream gave two different sets of images": {"batch": lambda episodes, rng: replace(episodes, augment=BRIGHTER)},
     "two streams gave the same batch": {"batch": lambda episodes, rng: replace(episodes, indices=episodes.indices * 0 + range(5))},
-    "an image appears twice in one task": {"batch": with_first_twice},
+    "an image appears in two classes of one task": {"batch": with_first_twice},
+    "an image appears twice in one class, unchanged": {
+        "batch": lambda episodes, rng: replace(episodes, indices=episodes.indices[..., :1].repeat(5, -1))
+    },
     "disagree on n_way": {"one": lambda episode: Episode(replace(episode.support, n_way=6), episode.query)},
     "images and labels differ in number": {"one": query_as(lambda query: replace(query, images=query.images[1:]))},
     "a class has no image": {"one": query_as(lambda query: replace(query, labels=query.labels.clamp(max=3)))},

@@ -127,10 +127,10 @@ class RunFolder:
             return Position(info["step"], info["elapsed_s"], info["progress"])
         return None
 
-    def last_step(self, stage: str) -> int:
-        """Return how many steps a stage has done, by its newest checkpoint; 0 if it did not train."""
-        folders = self._checkpoints(stage)
-        return int(folders[-1].name.rpartition("-")[2]) if folders else 0
+    def steps(self) -> dict[str, int]:
+        """Return how many steps each trained stage has done, by its newest checkpoint."""
+        found = (folder.name.rpartition("-") for folder in self._checkpoints("*"))
+        return {stage: int(step) for stage, _, step in found}
 
     def _checkpoints(self, stage: str) -> list[Path]:
         return sorted((self.path / "checkpoint").glob(f"{stage}-?????????"))

@@ -108,8 +108,8 @@ class Learn:
     """k of k-means."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
-    augment: Annotated[Literal["affine", "none"] | None, arg(metavar="affine|none", help_behavior_hint="")] = None
-    """Change the images of practice tasks at random, or leave them as CACTUs does."""
+    augment: Annotated[Literal["affine", "drawings", "photos", "none"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
+    """How practice images are changed at random: affine, drawings, photos, or none, as CACTUs does."""
     splits: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Episodes that ProtoNets makes from each embedded one; 1 is the published form."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None
@@ -250,13 +250,13 @@ class Recipes:
         from dataclasses import asdict
 
         from umeta.evaluation.report import align
-        from umeta.recipes.recipe import DEFAULT, RECIPES
+        from umeta.recipes.recipe import RECIPES
 
         made = {name: make() for name, make in RECIPES.items()}
         if self.json:
-            say_json({"default": DEFAULT, "recipes": {name: asdict(recipe) for name, recipe in made.items()}})
+            say_json({"recipes": {name: asdict(recipe) for name, recipe in made.items()}})
         else:
-            rows = [[name + (" (default)" if name == DEFAULT else ""), "  " + recipe.summary] for name, recipe in made.items()]
+            rows = [[name, "  " + recipe.summary] for name, recipe in made.items()]
             width = max(len(row[1]) for row in rows)
             say(align([[name, summary.ljust(width)] for name, summary in rows]))
         return 0

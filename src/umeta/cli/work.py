@@ -86,6 +86,12 @@ def request_of(verb: Learn) -> Request:
     for name in ("n_clusters", "n_partitions", "n_splits", "image_size"):
         if name in changes and int(str(changes[name])) < 1:
             raise InputError(f"{name} must be at least 1")
+    clustering = {"--embedding": verb.embedding, "--clusters": verb.clusters, "--partitions": verb.partitions}
+    if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
+        flag = next(flag for flag, value in clustering.items() if value is not None)
+        raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
+    if verb.splits is not None and recipe.objective != "episode":
+        raise InputError(f"--splits is for recipes that score episodes; {recipe.name} compares all pairs of views")
     if verb.norm is not None and recipe.learner != "maml":
         raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
     budget_s = None if verb.budget is None else seconds(verb.budget)

@@ -1,5 +1,8 @@
 """Knows how classes become points in an embedding, and how near a query is to each."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -69,3 +72,31 @@ def resplit(
     again = embedding.unsqueeze(1).expand(-1, n_splits - 1, -1, -1, -1)
     shuffled = again.gather(3, order.unsqueeze(-1).expand(*shape, dim))
     return torch.cat([embedding.unsqueeze(1), shuffled], 1).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """In which geometry classes are points.
+
+    Attributes:
+        kind: "euclidean": a class is the mean of its examples, scored by minus the squared distance. "cosine": examples are brought to
+            length 1 before they are averaged and the mean again after, scored by the cosine.
+        temperature: Scores are divided by it.
+    """
+
+    kind: Literal["euclidean", "cosine"] = "euclidean"
+    temperature: float = 1.0
+
+    def centers(
+        self, embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int
+    ) -> Float[Tensor, "*batch n_way dim"]:
+        """Return the point of each class; see `prototypes`."""
+        if self.kind == "euclidean":
+            return prototypes(embedding, labels, n_way)
+        return F.normalize(prototypes(F.normalize(embedding, dim=-1), labels, n_way), dim=-1)
+
+    def logits(self, queries: Float[Tensor, "*batch n dim"], centers: Float[Tensor, "*batch n_way dim"]) -> Float[Tensor, "*batch n n_way"]:
+        """Score each query against the points that `centers` returned."""
+        if self.kind == "euclidean":
+            return squared_distance_logits(queries, centers) / self.temperature
+        return F.normalize(queries, dim=-1) @ centers.mT / self.temperature

@@ -43,6 +43,8 @@ class Episode:
 class Pool:
     """Images that tasks point into; their embeddings by frozen encoders are computed once and kept.
 
+    Index `i + q * n` is image `i` turned by `q` quarter turns, so a pool of square images holds each in four orientations.
+
     Attributes:
         images: uint8, shape [n, c, h, w]; may be memory-mapped.
         device: Where gathered images go.
@@ -54,8 +56,12 @@ class Pool:
 
     def gather(self, index: NDArray[np.int64]) -> Float[Tensor, "*shape c h w"]:
         """Return images at any shape of indices as one tensor with values in `[0, 1]`."""
-        picked = torch.from_numpy(self.images[index.ravel()]).to(self.device)
-        return to_float(picked).reshape(*index.shape, *picked.shape[1:])
+        turns, places = np.divmod(index.ravel(), len(self.images))
+        picked = torch.from_numpy(self.images[places])
+        for quarter in np.unique(turns[turns > 0]):
+            turned = torch.from_numpy(turns == quarter)
+            picked[turned] = picked[turned].rot90(int(quarter), (-2, -1))
+        return to_float(picked.to(self.device)).reshape(*index.shape, *picked.shape[1:])
 
     def embedded(self, encoder: Encoder) -> Float[Tensor, "n dim"]:
         """Return the embedding of the whole pool, computed on the first call for each encoder."""

@@ -21,7 +21,7 @@ from umeta.core.metalearner import MetaLearner, TrainState
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
-from umeta.images.augment import RandomAffine
+from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
@@ -31,13 +31,15 @@ from umeta.images.embed.pixels import PixelsZca
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.maml import InnerLoop, Maml
-from umeta.images.learners.protonets import ProtoNets
+from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
+from umeta.images.partition.neighbors import reciprocal_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
 from umeta.images.source import ImageSource
+from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
@@ -144,10 +146,14 @@ class Learning:
         write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
         return compact.int()
 
-    def tasks(self, cache: ImageCache, labels: NDArray[np.int64] | None, plan: Plan) -> PartitionTasks:
-        """Propose tasks: from clusters, or for an oracle from labels."""
+    def tasks(self, cache: ImageCache, labels: NDArray[np.int64] | None, plan: Plan) -> PartitionTasks | InstanceTasks:
+        """Propose tasks: from images, from clusters, or for an oracle from labels."""
         pool, recipe = Pool(cache.images), self.recipe
-        augment = RandomAffine() if recipe.augment == "affine" else None
+        augment = VIEWS.get(plan.augment)
+        if recipe.proposal == "instances":
+            if augment is None:
+                raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
+            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns)
         cells = [labels] if labels is not None else list(self.partitions(self.embedding(cache), plan).numpy())
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
@@ -158,31 +164,57 @@ class Learning:
             )
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
 
-    def meta_train(self, tasks: PartitionTasks, plan: Plan) -> ImageLearningProcedure:
-        """Practice on the proposed tasks."""
+    def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
+        """Practice on the proposed tasks, and in rounds on tasks in which neighbors stand in for views; returns the last tasks too."""
         recipe, rng = self.recipe, self.rng.fork("meta")
+        n_rounds = recipe.n_rounds if isinstance(tasks, InstanceTasks) else 0
         learner = make_learner(recipe, plan)
         state = learner.init(rng.fork("init"))
-        pace = self.pace("meta_train", None)
-        start, observer = self.observed("meta_train", pace, "accuracy", state)
-        procedure = meta_train(
-            learner,
-            tasks,
-            meta_batch_size=recipe.meta_batch_size,
-            pace=pace,
-            rng=rng,
-            state=state,
-            start=start,
-            observer=observer,
-        )
+        procedure = self.stage("meta_train", learner, tasks, 1 - recipe.rounds_share if n_rounds else None, state, rng)
+        for number in range(1, n_rounds + 1):
+            assert isinstance(tasks, InstanceTasks)
+            assert isinstance(procedure, PrototypeProcedure)
+            name = f"round_{number}"
+            tasks = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure))
+            share = None if number == n_rounds else 1 - recipe.rounds_share * (1 - number / n_rounds)
+            procedure = self.stage(name, learner, tasks, share, state, rng.fork(name))
+        return procedure, tasks
+
+    def stage(
+        self,
+        name: str,
+        learner: MetaLearner[Episode, ModuleState, ImageProcedure],
+        tasks: PartitionTasks | InstanceTasks,
+        share: float | None,
+        state: ModuleState,
+        rng: Rng,
+    ) -> ImageProcedure:
+        """Practice on tasks for a stage of its own, from `state` on, which moves along."""
+        pace = self.pace(name, share)
+        start, observer = self.observed(name, pace, "accuracy", state)
+        batch = self.recipe.meta_batch_size
+        procedure = meta_train(learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer)
         observer.close()
-        return ImageLearningProcedure(procedure, Preparation(plan.channels, plan.side), recipe.name)
+        return procedure
+
+    def neighbors(self, name: str, pool: Pool, procedure: PrototypeProcedure) -> NDArray[np.int64]:
+        """Embed the pool by what was learned so far, and return each image's neighbors."""
+        folder = self.run.path / "neighbors" / name
+        if folder.is_dir():
+            return read_artifact(folder, "neighbors")[0]["partners"].numpy()
+        self.reporter.stage(f"{name}: neighbors")
+        partners = reciprocal_neighbors(embed_all(procedure.net, pool.images), self.recipe.n_neighbors)
+        share = float((partners != np.arange(len(partners))[:, None]).any(1).mean())
+        self.reporter.note(f"{name}: {share:.0%} of the images have neighbors that have them")
+        write_artifact(folder, "neighbors", {"partners": torch.from_numpy(partners)}, {"n_neighbors": self.recipe.n_neighbors})
+        return partners
 
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
     if recipe.learner == "protonets":
-        return ProtoNets(Conv4Config(plan.channels, plan.side, 64, recipe.downsample), n_splits=recipe.n_splits)
+        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample)
+        return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
     return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))
 
@@ -197,7 +229,7 @@ def plan(request: Request, folder: Path) -> Plan:
     """Look at the images of a request without training; `folder` receives a temporary cache."""
     source, labels = read_source(request)
     cache = build_cache(source, folder / "cache", image_size=request.recipe.image_size, drop_duplicates=labels is None)
-    return Plan.fit(request.recipe, cache, labels)
+    return Plan.fit(request, cache, labels)
 
 
 def learn(
@@ -238,11 +270,12 @@ def learn(
     try:
         work = Learning(request, run, reporter, stop or (lambda: False))
         cache = work.cache(source, labeled=labels is not None)
-        found = Plan.fit(request.recipe, cache, labels)
+        found = Plan.fit(request, cache, labels)
         reporter.note(found.told())
         tasks = work.tasks(cache, labels, found)
         found = replace(found, n_way=tasks.n_way)
-        procedure = work.meta_train(tasks, found)
+        learned, tasks = work.practice(tasks, found)
+        procedure = ImageLearningProcedure(learned, Preparation(found.channels, found.side), request.recipe.name)
         procedure.save(out / "procedure")
         draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
         method = None
@@ -258,8 +291,8 @@ def learn(
                 "protocol": request.protocol,
                 "seed": request.seed,
                 "plan": asdict(found),
-                "steps": {stage: run.last_step(stage) for stage in ("embedding", "meta_train")},
-                "n_partitions": tasks.partitions.n_partitions,
+                "steps": run.steps(),
+                "n_partitions": tasks.partitions.n_partitions if isinstance(tasks, PartitionTasks) else 0,
                 "papers": papers_used(request, method),
                 "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},
                 "skipped": cache.info["n_skipped"],

@@ -27,6 +27,19 @@ BIBTEX = {
   eprint    = {1703.05175},
   archivePrefix = {arXiv}
 }""",
+    "chen2020simclr": """@inproceedings{chen2020simclr,
+  title     = {A Simple Framework for Contrastive Learning of Visual Representations},
+  author    = {Chen, Ting and Kornblith, Simon and Norouzi, Mohammad and Hinton, Geoffrey},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2020},
+  note      = {arXiv:2002.05709}
+}""",
+    "medina2020prototransfer": """@article{medina2020prototransfer,
+  title   = {Self-Supervised Prototypical Transfer Learning for Few-Shot Classification},
+  author  = {Medina, Carlos and Devos, Arnout and Grossglauser, Matthias},
+  journal = {arXiv:2006.11325},
+  year    = {2020}
+}""",
     "finn2017maml": """@inproceedings{finn2017maml,
   title     = {Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks},
   author    = {Finn, Chelsea and Abbeel, Pieter and Levine, Sergey},

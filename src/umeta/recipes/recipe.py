@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from umeta.core.errors import InputError
+from umeta.functional.prototypes import Metric
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,10 @@ class Recipe:
         summary: One line for `umeta recipes`.
         papers: Keys in `papers.BIBTEX`.
         learner: Who practices.
-        downsample: Of a ProtoNets' Conv4: "pool" as published, or "stride", several times faster and a little less accurate.
-        proposal: "clusters" of an embedding, or "truth": the labels of a benchmark, for a supervised oracle.
+        downsample: Of a ProtoNets' Conv4: "pool" as published, "stem" or "stride", several times faster and a little less accurate; "auto"
+            is "pool", or "stem" where the budget is short.
+        proposal: "instances": every image a class; "clusters" of an embedding; or "truth": the labels of a benchmark, for a supervised
+            oracle.
         embedding: "acai"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or the path of
             another run whose embedding is used again.
         n_clusters: k of k-means; fewer where the pool is small.
@@ -27,8 +30,17 @@ class Recipe:
         k_shot: Support images per class.
         n_query: Query images per class.
         meta_batch_size: Tasks per step.
-        augment: "affine" turns, scales, shears and shifts every image of a practice task; "none" leaves them, as published.
+        augment: How views of practice images are made: a key of `VIEWS`, "none" to leave them as they are, or "auto": "drawings" or
+            "photos", by the images.
+        metric: In which geometry ProtoNets' classes are points.
+        objective: Of ProtoNets; see there.
+        lr: ProtoNets' first learning rate.
+        weight_decay: ProtoNets'.
+        average: Share that ProtoNets' exported average of weights keeps at each step; 0 for none.
         n_splits: Episodes made from each embedded one (ProtoNets); 1 as published.
+        n_rounds: How often, after practice on instances alone, the images are embedded anew and practice goes on with neighbors as views.
+        n_neighbors: Nearest neighbors that are looked at in a round.
+        rounds_share: Share of a time budget for all rounds.
         first_order: Whether the inner loop leaves out second derivatives (MAML).
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
         embedding_share: Share of a time budget for training the embedding.
@@ -39,8 +51,8 @@ class Recipe:
     summary: str
     papers: tuple[str, ...]
     learner: Literal["protonets", "maml"]
-    downsample: Literal["pool", "stride"] = "pool"
-    proposal: Literal["clusters", "truth"] = "clusters"
+    downsample: Literal["pool", "stem", "stride", "auto"] = "pool"
+    proposal: Literal["instances", "clusters", "truth"] = "clusters"
     embedding: str = "acai"
     n_clusters: int = 500
     n_partitions: int = 100
@@ -48,12 +60,42 @@ class Recipe:
     k_shot: int = 1
     n_query: int = 15
     meta_batch_size: int = 1
-    augment: Literal["affine", "none"] = "affine"
+    augment: Literal["affine", "drawings", "photos", "none", "auto"] = "affine"
+    metric: Metric = field(default_factory=Metric)
+    objective: Literal["episode", "pairs"] = "episode"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    average: float = 0.0
     n_splits: int = 8
+    n_rounds: int = 0
+    n_neighbors: int = 5
+    rounds_share: float = 0.35
     first_order: bool = False
     norm: Literal["stored", "batch"] = "stored"
     embedding_share: float = 0.5
     image_size: int | None = None
+
+
+def default() -> Recipe:
+    """Every image a class: 256-way tasks of two views each by cosine ProtoNets; then rounds in which neighbors stand in for views."""
+    return Recipe(
+        name="default",
+        summary="every image a class, its views the examples; ProtoNets by cosine, then neighbors as views",
+        papers=("snell2017protonets", "chen2020simclr", "medina2020prototransfer"),
+        learner="protonets",
+        downsample="auto",
+        proposal="instances",
+        n_way=256,
+        n_query=1,
+        augment="auto",
+        metric=Metric("cosine", 0.03),
+        objective="pairs",
+        lr=2e-3,
+        weight_decay=1e-4,
+        average=0.99,
+        n_splits=1,
+        n_rounds=3,
+    )
 
 
 def cactus_protonets() -> Recipe:
@@ -106,18 +148,16 @@ def oracle_maml() -> Recipe:
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "default": default,
     "cactus-protonets": cactus_protonets,
     "cactus-maml": cactus_maml,
     "oracle-protonets": oracle_protonets,
     "oracle-maml": oracle_maml,
 }
-DEFAULT = "cactus-protonets"
 
 
 def get_recipe(name: str) -> Recipe:
     """Return a recipe by name; raises `InputError` with the nearest names if there is none."""
-    if name == "default":
-        name = DEFAULT
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(RECIPES)}"

@@ -1,7 +1,8 @@
 """Knows what was asked for, where its images come from, and what practice they allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from umeta.recipes.recipe import Recipe, get_recipe
 
 MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4
+MIN_INSTANCES = 16
+SHORT_BUDGET_S = 180.0
+LOOKED_AT = 512
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,12 @@ class Plan:
         n_images: Distinct usable images.
         channels: 1 or 3.
         side: In pixels.
-        n_clusters: k of k-means; 0 for an oracle.
+        n_clusters: k of k-means; 0 for an oracle, or where every image is a class.
         n_way: Classes per practice task.
         n_query: Queries per class.
+        n_turns: Orientations of each image that are classes of their own.
+        augment: A key of `VIEWS`, or "none".
+        downsample: Of the Conv4.
     """
 
     n_images: int
@@ -56,20 +63,44 @@ class Plan:
     n_clusters: int
     n_way: int
     n_query: int
+    n_turns: int
+    augment: Literal["affine", "drawings", "photos", "none"]
+    downsample: Literal["pool", "stem", "stride"]
 
     @classmethod
-    def fit(cls, recipe: Recipe, cache: ImageCache, labels: NDArray[np.int64] | None = None) -> "Plan":
-        """Shrink the recipe's numbers to a small pool, or to an oracle's classes.
+    def fit(cls, request: "Request", cache: ImageCache, labels: NDArray[np.int64] | None = None) -> "Plan":
+        """Choose what the recipe leaves open, and shrink its numbers to a small pool, or to an oracle's classes.
 
         Raises:
             InputError: The pool is too small all the same; the message has the numbers that would work.
         """
+        recipe = request.recipe
         n, channels, side = len(cache.images), cache.images.shape[1], cache.images.shape[2]
-        n_query, n_way = recipe.n_query, recipe.n_way
+        drawings = are_drawings(cache.images)
+        whole = cls(
+            n_images=n,
+            channels=channels,
+            side=side,
+            n_clusters=0,
+            n_way=recipe.n_way,
+            n_query=recipe.n_query,
+            n_turns=4 if recipe.proposal == "instances" and drawings else 1,
+            augment=("drawings" if drawings else "photos") if recipe.augment == "auto" else recipe.augment,
+            downsample=_downsample(recipe, request.budget_s, side),
+        )
         if labels is not None:
             counts = np.sort(np.bincount(labels))
-            n_way = min(n_way, len(counts))
-            return cls(n, channels, side, 0, n_way, min(n_query, int(counts[-n_way]) - recipe.k_shot))
+            n_way = min(recipe.n_way, len(counts))
+            return replace(whole, n_way=n_way, n_query=min(recipe.n_query, int(counts[-n_way]) - recipe.k_shot))
+        return whole._of_instances() if recipe.proposal == "instances" else whole._of_clusters(recipe)
+
+    def _of_instances(self) -> "Plan":
+        if self.n_images < MIN_INSTANCES:
+            raise InputError(f"there are {self.n_images} distinct images, but tasks in which each is a class need at least {MIN_INSTANCES}")
+        return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns))
+
+    def _of_clusters(self, recipe: Recipe) -> "Plan":
+        n, n_query, n_way = self.n_images, self.n_query, self.n_way
         if recipe.n_clusters < MIN_CLUSTERS:
             raise InputError(f"{recipe.n_clusters} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
 
@@ -83,13 +114,37 @@ class Plan:
             size = recipe.k_shot + n_query
             need = MIN_CLUSTERS * MIN_CLUSTER_FACTOR * size
             raise InputError(f"there are {n} distinct images, but tasks need at least {need}: {MIN_CLUSTERS} clusters of {size} and room")
-        return cls(n, channels, side, k, min(n_way, k // 2), n_query)
+        return replace(self, n_clusters=k, n_way=min(n_way, k // 2), n_query=n_query)
 
     def told(self) -> str:
         """Return the plan in one line."""
-        clusters = f", {self.n_clusters} clusters" if self.n_clusters else ""
+        kinds = f", {self.n_clusters} clusters" if self.n_clusters else ""
+        if self.n_turns > 1:
+            kinds += f", each in {self.n_turns} orientations"
         images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
-        return f"{images}{clusters}, {self.n_way}-way tasks with {self.n_query} queries a class"
+        queries = f"{self.n_query} {'query' if self.n_query == 1 else 'queries'} a class"
+        views = "" if self.augment == "none" else f", views as of {self.augment}"
+        return f"{images}{kinds}, {self.n_way}-way tasks with {queries}{views}"
+
+
+def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["pool", "stem", "stride"]:
+    if recipe.downsample != "auto":
+        return recipe.downsample
+    # The cost of a step grows with the area; 28 pixels is what the field trains drawings at.
+    return "stem" if budget_s is not None and budget_s * 28**2 / side**2 < SHORT_BUDGET_S else "pool"
+
+
+def are_drawings(images: NDArray[np.uint8]) -> bool:
+    """Guess whether images show strokes on an even ground: most of an image is then of one shade. Color counts as a photo.
+
+    Args:
+        images: Shape [n, c, h, w]; at most `LOOKED_AT`, spread over all, are looked at.
+    """
+    if images.shape[1] != 1:
+        return False
+    some = np.asarray(images[:: max(len(images) // LOOKED_AT, 1)]).reshape(-1, images.shape[2] * images.shape[3]) >> 4
+    counts = np.apply_along_axis(np.bincount, 1, some, minlength=16)
+    return bool(np.median(counts.max(1)) > some.shape[1] / 2)
 
 
 def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None]:

@@ -38,8 +38,11 @@ def check_task_distribution(tasks: TaskDistribution[Episode], *, n_tasks: int = 
     _assert(bool((first.indices == again.indices).all()), "the same stream gave two different batches")
     _assert(torch.equal(first.images(), again.images()), "the same stream gave two different sets of images")
     _assert(not np.array_equal(first.indices, other.indices), "two streams gave the same batch")
-    flat = first.indices.reshape(n_tasks, -1)
-    _assert(all(len(set(row)) == len(row) for row in flat.tolist()), "an image appears twice in one task")
+    for task in first.indices.tolist():
+        classes = [set(images) for images in task]
+        _assert(len(set().union(*classes)) == sum(map(len, classes)), "an image appears in two classes of one task")
+        if first.augment is None:
+            _assert(all(len(own) == first.indices.shape[2] for own in classes), "an image appears twice in one class, unchanged")
     single = tasks.sample(rng)
     _assert(single.support.n_way == first.n_way, "sample and sample_batch disagree on n_way")
     for part in (single.support, single.query):

@@ -85,7 +85,7 @@ def test_the_batched_path_and_the_single_one_agree(tiny_tasks, rng):
 
 def test_episode_logits_by_hand():
     embedding = torch.tensor([[[[0.0], [2.0], [1.0]], [[5.0], [7.0], [4.0]]]])  # centers 1 and 6, queries 1 and 4
-    assert episode_logits(embedding, 2).tolist() == [[[0.0, -25.0], [-9.0, -4.0]]]
+    assert episode_logits(embedding, 2, Metric()).tolist() == [[[0.0, -25.0], [-9.0, -4.0]]]
 
 
 def test_stored_statistics_are_required():

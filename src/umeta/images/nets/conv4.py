@@ -67,8 +67,9 @@ class Conv4Config:
         channels: Of the input image.
         side: Of the input image, in pixels.
         width: Filters in each block.
-        downsample: "pool" halves by 2 x 2 maxima after each block and lays out the last map as the vector (ProtoNets); "stride" uses
-            convolutions of stride 2 and averages the last map over its places (MAML on Omniglot).
+        downsample: "pool" halves by 2 x 2 maxima after each block and lays out the last map as the vector (ProtoNets); "stem" the same, but
+            the first block halves by its convolution's stride, for half the time; "stride" uses convolutions of stride 2 everywhere and
+            averages the last map over its places (MAML on Omniglot).
         stored: Whether normalization uses stored statistics; see `BatchNorm`.
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
     """
@@ -76,14 +77,23 @@ class Conv4Config:
     channels: int
     side: int
     width: int = 64
-    downsample: Literal["pool", "stride"] = "pool"
+    downsample: Literal["pool", "stem", "stride"] = "pool"
     stored: bool = True
     scale: bool = True
 
     @property
     def n_dim(self) -> int:
         """Dimensions of the output."""
-        return self.width if self.downsample == "stride" else self.width * max(self.side // 16, 1) ** 2
+        if self.downsample == "stride":
+            return self.width
+        side = self.side
+        for block in range(4):
+            side = (side + 1) // 2 if self.strides(block) else max(side // 2, 1)
+        return self.width * side**2
+
+    def strides(self, block: int) -> bool:
+        """Return whether a block, counted from 0, halves by its convolution's stride instead of by pooling."""
+        return self.downsample == "stride" or (self.downsample == "stem" and block == 0)
 
 
 class Conv4(nn.Module):
@@ -101,11 +111,10 @@ class Conv4(nn.Module):
     def __init__(self, config: Conv4Config, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
-        stride = 2 if config.downsample == "stride" else 1
         widths = [config.channels, *[config.width] * 4]
         self.convs = nn.ModuleList(
-            skip_init(nn.Conv2d, n_in, n_out, 3, stride=stride, padding=1, bias=False)  # type: ignore[no-untyped-call]
-            for n_in, n_out in pairwise(widths)
+            skip_init(nn.Conv2d, n_in, n_out, 3, stride=2 if config.strides(block) else 1, padding=1, bias=False)  # type: ignore[no-untyped-call]
+            for block, (n_in, n_out) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(BatchNorm(config.width, stored=config.stored, scale=config.scale) for _ in range(4))
         with torch.no_grad():
@@ -116,8 +125,8 @@ class Conv4(nn.Module):
     def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n dim"]:
         """Embed images; `n_reference` as in `BatchNorm`."""
         out = images
-        for conv, norm in zip(self.convs, self.norms, strict=True):
+        for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             out = F.relu(norm(conv(out), n_reference))
-            if self.config.downsample == "pool" and out.shape[-1] > 1:
+            if not self.config.strides(block) and out.shape[-1] > 1:
                 out = F.max_pool2d(out, 2)
         return out.mean((2, 3)) if self.config.downsample == "stride" else out.flatten(1)

@@ -1,0 +1,70 @@
+"""Knows how every image becomes a class of its own, whose examples are views of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umeta.core.rng import Rng
+from umeta.functional.sampling import choose
+from umeta.images.episode import Augmentation, Episode, Episodes, Pool
+
+
+@dataclass(frozen=True)
+class InstanceTasks:
+    """Draw images as classes, without replacement; their support and queries are random views of them.
+
+    Attributes:
+        pool: The images.
+        n_way: Classes per task.
+        augment: What makes a view.
+        n_query: Query views per class, beside one support view.
+        n_turns: 4 makes each quarter turn of an image a class of its own, where things have an upright position; 1 does not.
+        partners: Images that may stand in for an image in its query views, shape [n, k], the image's own index where there are fewer; None
+            is the image alone.
+
+    Raises:
+        ValueError: Tasks have more classes than there are.
+
+    Source:
+        Instance discrimination as few-shot tasks: Medina et al. 2020 (arXiv:2006.11325), section 3.1. Quarter turns as classes: Santoro
+        et al. 2016 (arXiv:1605.06065), there of labeled classes.
+    """
+
+    pool: Pool
+    n_way: int
+    augment: Augmentation
+    n_query: int = 1
+    n_turns: int = 1
+    partners: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_way > self.n_turns * len(self.pool.images):
+            raise ValueError(f"{self.n_way}-way tasks need as many images, and there are {len(self.pool.images)}")
+
+    def sample_index(self, rng: Rng, n_tasks: int) -> NDArray[np.int64]:
+        """Return indices into the pool, shape [n_tasks, n_way, 1 + n_query]."""
+        generator, n = rng.numpy(), len(self.pool.images)
+        classes = choose(np.full(n_tasks, n * self.n_turns), self.n_way, generator)
+        indices = np.repeat(classes[..., None], 1 + self.n_query, axis=-1)
+        if self.partners is not None:
+            turn, image = np.divmod(indices[..., 1:], n)
+            pick = generator.integers(self.partners.shape[1], size=image.shape)
+            partner = self.partners[image, pick] + turn * n
+            # A partner that stands in for two classes, or is a class itself, would be right and wrong at once.
+            shown = np.concatenate([classes, partner.reshape(n_tasks, -1)], axis=1)
+            clear = np.stack([np.isin(own, once[count == 1]) for own, (once, count) in zip(partner, map(_counted, shown), strict=True)])
+            indices[..., 1:] = np.where(clear, partner, indices[..., 1:])
+        return indices
+
+    def sample_batch(self, rng: Rng, n_tasks: int) -> Episodes:
+        """Return a batch of tasks; a pure function of `rng`."""
+        return Episodes(self.pool, self.sample_index(rng, n_tasks), 1, self.augment, rng.fork("augment"))
+
+    def sample(self, rng: Rng) -> Episode:
+        """Return one task."""
+        return self.sample_batch(rng, 1)[0]
+
+
+def _counted(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.unique(values, return_counts=True)
