@@ -5,8 +5,19 @@ usage: python benchmarks/record.py NAME=RUN [NAME=RUN ...]
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from umeta.recipes.recipe import get_recipe
+
+FLAGS = {
+    "n_clusters": "--clusters",
+    "n_partitions": "--partitions",
+    "augment": "--augment",
+    "n_splits": "--splits",
+    "image_size": "--image-size",
+    "norm": "--norm",
+}
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
@@ -14,10 +25,14 @@ def learn_command(config: dict, embedding: str) -> str:
     recipe = config["recipe"]
     length = f"--budget {config['budget_s'] / 60:g}m" if config["budget_s"] else f"--steps {config['steps']}"
     protocol = f" --protocol {config['protocol']}" if config["protocol"] else ""
-    plain = "" if recipe.get("augment", "none") == "affine" else f" --augment none --splits {recipe.get('n_splits', 1)}"
-    return (
-        f"umeta learn {config['source']} --recipe {recipe['name']}{protocol} {length} --seed {config['seed']}{plain}{embedding} --out RUN"
-    )
+    named = f"--recipe {recipe['name']}{protocol} {length} --seed {config['seed']}{changes(recipe)}{embedding}"
+    return f"umeta learn {config['source']} {named} --out RUN"
+
+
+def changes(recipe: dict) -> str:
+    """Return the switches with which a recipe departs from the one that has its name."""
+    usual = asdict(get_recipe(recipe["name"]))
+    return "".join(f" {flag} {recipe[key]}" for key, flag in FLAGS.items() if key in recipe and recipe[key] != usual[key])
 
 
 def evaluate_command(report: dict) -> str:
@@ -41,13 +56,12 @@ def main() -> None:
             before = [learn_command(json.loads((source / "config.json").read_text()), "").replace("--out RUN", "--out EMBEDDED")]
             embedding_s = json.loads((source / "progress.json").read_text())["embedding_s"]
             taken = " --embedding EMBEDDED"
-        plain = config["recipe"].get("augment", "none") == "none"
         for path in sorted((Path(run) / "evaluation").glob("*.json")):
             report = json.loads(path.read_text())
             for row in report["results"]:
                 row.pop("per_task", None)
-                if plain and row["method"] == config["recipe"]["name"]:
-                    row["method"] += " --augment none --splits 1"
+                if row["method"] == config["recipe"]["name"]:
+                    row["method"] += changes(config["recipe"])
             content = {
                 "commands": [*before, learn_command(config, taken), evaluate_command(report)],
                 "learned": {**learned, "embedding_s": embedding_s},

@@ -9,7 +9,7 @@ from umeta.core.errors import InputError
 from umeta.recipes.budget import seconds
 from umeta.recipes.papers import BIBTEX, papers_used
 from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
-from umeta.recipes.request import Plan, resolve
+from umeta.recipes.request import Plan, cautions, resolve, typical_difference
 
 
 def pool(n):
@@ -96,7 +96,9 @@ def test_an_unknown_embedding(tmp_path):
 
 
 def strokes(n, side=28):
-    return SimpleNamespace(images=np.pad(np.full((n, 1, 8, 8), 255, np.uint8), ((0, 0), (0, 0), (0, side - 8), (0, side - 8))))
+    return SimpleNamespace(
+        images=np.stack([np.pad(np.full((1, 8, 8), 255, np.uint8), ((0, 0), (i % 20, side - 8 - i % 20), (0, side - 8))) for i in range(n)])
+    )
 
 
 def noise(n, channels=3, side=28):
@@ -131,3 +133,21 @@ def test_a_pool_smaller_than_a_task_of_instances():
     assert Plan.fit(resolve("photos"), strokes(40)).n_way == 160
     with pytest.raises(InputError, match="15 distinct images, but tasks in which each is a class need at least 16"):
         Plan.fit(resolve("photos"), noise(15))
+
+
+def test_images_that_are_nearly_all_the_same_are_refused():
+    one = noise(1).images
+    wobble = np.random.default_rng(1).integers(0, 3, (100, *one.shape[1:]), np.uint8)
+    with pytest.raises(InputError, match="nothing to tell apart"):
+        Plan.fit(resolve("photos"), SimpleNamespace(images=one // 2 + wobble))
+    apart = np.concatenate([np.zeros((20, 3, 8, 8), np.uint8), np.full((20, 3, 8, 8), 51, np.uint8)])
+    assert typical_difference(apart) == pytest.approx(0.2)
+
+
+def test_a_budget_too_short_to_be_of_use_is_told():
+    recipe = "default"
+    for side, budget_s, told in ((28, 29, True), (28, 31, False), (84, 200, True), (84, 300, False)):
+        request = resolve("photos", recipe, budget_s=budget_s)
+        assert bool(cautions(request, Plan.fit(request, noise(99, side=side)))) is told
+    request = resolve("photos", recipe, steps=1)
+    assert cautions(request, Plan.fit(request, noise(99))) == []

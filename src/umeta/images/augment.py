@@ -30,7 +30,7 @@ class RandomViews:
         flip: Whether half of the views are mirrored left to right.
         warp: Standard deviation of a smooth random displacement of points, as a share of the side.
         warp_knots: Knots of the displacement along each side: more give finer waves.
-        stroke: Each view is mixed with its dilation or its erosion (3 x 3), by up to this share.
+        stroke: Each view is mixed with one of thicker strokes (3 x 3), by up to this share; the rarer shade is the ink.
         color: Brightness, contrast and, of color images, saturation are multiplied by a factor uniform in `[1 - color, 1 + color]`, and the
             hue is turned by up to `color` quarter turns.
         gray: Share of color views that lose their color.
@@ -54,7 +54,8 @@ class RandomViews:
         """Return one view of each image, values in `[0, 1]`; view `i` depends on `rng` and `i` alone."""
         views = F.grid_sample(images, self._grid(images, rng.fork("shape")), padding_mode="border", align_corners=False)
         if self.stroke:
-            views = mix_stroke(views, _draws(images, 1, rng.fork("stroke"))[:, 0] * self.stroke)
+            ink = torch.where(images.mean((1, 2, 3)) < 0.5, 1.0, -1.0)
+            views = mix_stroke(views, ink * self.stroke * (_draws(images, 1, rng.fork("stroke"))[:, 0] + 1) / 2)
         if self.color or (self.gray and images.shape[1] == 3):
             views = self._recolored(views, _draws(images, 5, rng.fork("color")))
         if self.blur:

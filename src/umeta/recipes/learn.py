@@ -43,7 +43,7 @@ from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
-from umeta.recipes.request import Plan, Request, read_source
+from umeta.recipes.request import Plan, Request, cautions, read_source
 
 StateT = TypeVar("StateT", bound=TrainState)
 CLOSING_S = 1.0
@@ -272,6 +272,8 @@ def learn(
         cache = work.cache(source, labeled=labels is not None)
         found = Plan.fit(request, cache, labels)
         reporter.note(found.told())
+        for caution in cautions(request, found):
+            reporter.note(caution)
         tasks = work.tasks(cache, labels, found)
         found = replace(found, n_way=tasks.n_way)
         learned, tasks = work.practice(tasks, found)

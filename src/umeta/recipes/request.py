@@ -18,6 +18,7 @@ MIN_CLUSTERS = 4
 MIN_INSTANCES = 16
 SHORT_BUDGET_S = 180.0
 LOOKED_AT = 512
+LEAST_DIFFERENCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,17 @@ class Plan:
             counts = np.sort(np.bincount(labels))
             n_way = min(recipe.n_way, len(counts))
             return replace(whole, n_way=n_way, n_query=min(recipe.n_query, int(counts[-n_way]) - recipe.k_shot))
-        return whole._of_instances() if recipe.proposal == "instances" else whole._of_clusters(recipe)
+        return whole._of_instances(cache.images) if recipe.proposal == "instances" else whole._of_clusters(recipe)
 
-    def _of_instances(self) -> "Plan":
+    def _of_instances(self, images: NDArray[np.uint8]) -> "Plan":
         if self.n_images < MIN_INSTANCES:
             raise InputError(f"there are {self.n_images} distinct images, but tasks in which each is a class need at least {MIN_INSTANCES}")
+        difference = typical_difference(images)
+        if difference < LEAST_DIFFERENCE:
+            raise InputError(
+                f"two images differ by {difference:.1%} of the brightness range on average: there is nothing to tell apart; "
+                "give images of different things"
+            )
         return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns))
 
     def _of_clusters(self, recipe: Recipe) -> "Plan":
@@ -134,6 +141,29 @@ def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["p
     return "stem" if budget_s is not None and budget_s * 28**2 / side**2 < SHORT_BUDGET_S else "pool"
 
 
+def cautions(request: Request, plan: Plan) -> list[str]:
+    """Return what a person should know before the work begins."""
+    least_s = SHORT_BUDGET_S / 6 * max(plan.side / 28, 1) ** 2
+    if request.budget_s is None or request.recipe.proposal != "instances" or request.budget_s >= least_s:
+        return []
+    return [
+        f"{request.budget_s:.0f} s are short for images of this size: expect little more than comparing pixels; useful from {least_s:.0f} s"
+    ]
+
+
+def _spread(images: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
+    """Return at most about `n` images, spread over all."""
+    return np.asarray(images[:: max(len(images) // n, 1)])
+
+
+def typical_difference(images: NDArray[np.uint8]) -> float:
+    """Return the median over pairs of images of the root mean square difference of their pixels, as a share of the brightness range."""
+    some = _spread(images, LOOKED_AT).reshape(-1, images[0].size).astype(np.float32) / 255
+    squared = np.square(some).sum(1)
+    apart = (squared[:, None] + squared - 2 * some @ some.T)[np.triu_indices(len(some), 1)]
+    return float(np.sqrt(max(np.median(apart), 0.0) / some.shape[1]))
+
+
 def are_drawings(images: NDArray[np.uint8]) -> bool:
     """Guess whether images show strokes on an even ground: most of an image is then of one shade. Color counts as a photo.
 
@@ -142,7 +172,7 @@ def are_drawings(images: NDArray[np.uint8]) -> bool:
     """
     if images.shape[1] != 1:
         return False
-    some = np.asarray(images[:: max(len(images) // LOOKED_AT, 1)]).reshape(-1, images.shape[2] * images.shape[3]) >> 4
+    some = _spread(images, LOOKED_AT).reshape(-1, images.shape[2] * images.shape[3]) >> 4
     counts = np.apply_along_axis(np.bincount, 1, some, minlength=16)
     return bool(np.median(counts.max(1)) > some.shape[1] / 2)
 
