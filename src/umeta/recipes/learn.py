@@ -213,7 +213,7 @@ class Learning:
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
     if recipe.learner == "protonets":
-        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample)
+        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.metric.kind == "cosine")
         return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
     return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))

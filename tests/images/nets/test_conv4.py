@@ -24,6 +24,22 @@ def test_shapes(downsample, side, grid):
     assert Conv4(config, generator()).eval()(images(2, 3, side)).shape == (2, config.n_dim)
 
 
+@pytest.mark.parametrize(("downsample", "side", "grid"), [("stem", 28, 1), ("stem", 31, 2), ("stem", 84, 5), ("stem", 2, 1)])
+def test_shapes_of_a_strided_stem(downsample, side, grid):
+    config = Conv4Config(1, side, 4, downsample)
+    assert config.n_dim == 4 * grid * grid
+    assert Conv4(config, generator()).eval()(images(2, 1, side)).shape == (2, config.n_dim)
+
+
+@pytest.mark.parametrize(("downsample", "grid"), [("pool", 3), ("stem", 3), ("stride", None)])
+def test_a_signed_end_keeps_the_last_map_and_both_signs(downsample, grid):
+    config = Conv4Config(1, 28, 8, downsample, signed=True)
+    out = Conv4(config, generator())(images(20))
+    assert out.shape == (20, config.n_dim) == (20, 8 * grid * grid if grid else 8)
+    assert 0.2 < (out < 0).float().mean() < 0.8
+    assert (Conv4(Conv4Config(1, 28, 8, downsample), generator())(images(20)) >= 0).all()
+
+
 def test_parameters_by_count():
     def count(config):
         return sum(parameter.numel() for parameter in Conv4(config, generator()).parameters())

@@ -72,6 +72,7 @@ class Conv4Config:
             averages the last map over its places (MAML on Omniglot).
         stored: Whether normalization uses stored statistics; see `BatchNorm`.
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
+        signed: Leave out the rectifier, and the pooling, of the last block: for cosines, which directions of one sign would crowd.
     """
 
     channels: int
@@ -80,6 +81,7 @@ class Conv4Config:
     downsample: Literal["pool", "stem", "stride"] = "pool"
     stored: bool = True
     scale: bool = True
+    signed: bool = False
 
     @property
     def n_dim(self) -> int:
@@ -88,12 +90,20 @@ class Conv4Config:
             return self.width
         side = self.side
         for block in range(4):
-            side = (side + 1) // 2 if self.strides(block) else max(side // 2, 1)
+            side = (side + 1) // 2 if self.strides(block) else max(side // 2, 1) if self.pools(block) else side
         return self.width * side**2
 
     def strides(self, block: int) -> bool:
         """Return whether a block, counted from 0, halves by its convolution's stride instead of by pooling."""
         return self.downsample == "stride" or (self.downsample == "stem" and block == 0)
+
+    def pools(self, block: int) -> bool:
+        """Return whether a block, counted from 0, ends with 2 x 2 maxima."""
+        return not self.strides(block) and not self.ends_signed(block)
+
+    def ends_signed(self, block: int) -> bool:
+        """Return whether a block, counted from 0, is left as it is normalized."""
+        return self.signed and block == 3
 
 
 class Conv4(nn.Module):
@@ -126,7 +136,9 @@ class Conv4(nn.Module):
         """Embed images; `n_reference` as in `BatchNorm`."""
         out = images
         for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            out = F.relu(norm(conv(out), n_reference))
-            if not self.config.strides(block) and out.shape[-1] > 1:
+            out = norm(conv(out), n_reference)
+            if not self.config.ends_signed(block):
+                out = F.relu(out)
+            if self.config.pools(block) and out.shape[-1] > 1:
                 out = F.max_pool2d(out, 2)
         return out.mean((2, 3)) if self.config.downsample == "stride" else out.flatten(1)
