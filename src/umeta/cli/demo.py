@@ -1,6 +1,5 @@
 """Knows the tour of the whole thing on built-in data: learn, score, adapt, predict, and what to type next."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
 from umeta.recipes.learn import learn
-from umeta.recipes.recipe import get_recipe
 from umeta.recipes.request import resolve
 from umeta.recipes.score import Question, score
 
@@ -22,8 +20,7 @@ N_CLASSES = 5
 def run_demo(out: Path, budget_s: float, seed: int, began: float) -> int:
     """Learn from glyphs of many scripts without a label, then read five characters of a script that was held out."""
     say("glyphs of many scripts, drawn from the fonts in matplotlib; no labels are read")
-    recipe = replace(get_recipe("default"), embedding="contrast", n_partitions=10, downsample="stride", n_way=40, n_query=4)
-    request = resolve("glyphs", recipe, budget_s=budget_s, seed=seed)
+    request = resolve("glyphs", budget_s=budget_s, seed=seed)
     with listening() as stop, reporting() as reporter:
         manifest = learn(request, out, overwrite=True, reporter=reporter, stop=stop, began=began)
     say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images and 0 labels\n")

@@ -9,14 +9,19 @@ from torch.nn import functional as F
 
 from umeta.core.loop import Pace, meta_train
 from umeta.core.rng import Rng
+from umeta.functional.contrastive import nt_xent
+from umeta.functional.prototypes import Metric
+from umeta.images.augment import RandomViews
 from umeta.images.learners.classifier import accuracy
 from umeta.images.learners.protonets import ProtoNets, PrototypeClassifier, PrototypeProcedure, episode_logits
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.partition import Partitions
+from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.testing import check_metalearner, check_procedure
 
 NET = Conv4Config(1, 28, 8)
+COSINE = ProtoNets(replace(NET, signed=True), Metric("cosine", 0.1), "pairs", lr=2e-3, weight_decay=0.01, average=0.9)
 GOLDEN = [1.39693, 1.31585, 1.34364]
 
 
@@ -86,6 +91,63 @@ def test_the_batched_path_and_the_single_one_agree(tiny_tasks, rng):
 def test_episode_logits_by_hand():
     embedding = torch.tensor([[[[0.0], [2.0], [1.0]], [[5.0], [7.0], [4.0]]]])  # centers 1 and 6, queries 1 and 4
     assert episode_logits(embedding, 2, Metric()).tolist() == [[[0.0, -25.0], [-9.0, -4.0]]]
+
+
+def test_cosine_logits_by_hand():
+    embedding = torch.tensor([[[[3.0, 0.0], [0.0, 0.5], [2.0, 2.0]], [[0.0, -7.0], [0.0, -1.0], [9.0, 0.0]]]])
+    half = 0.5**0.5  # centers (half, half) and (0, -1), queries (half, half) and (1, 0)
+    wanted = torch.tensor([[[1.0, -half], [half, 0.0]]]) / 0.5
+    torch.testing.assert_close(episode_logits(embedding, 2, Metric("cosine", 0.5)), wanted)
+
+
+@pytest.mark.parametrize("learner", [COSINE, replace(COSINE, objective="episode", n_splits=2)])
+def test_contract_by_cosine(tiny_pool, rng, learner):
+    tasks = InstanceTasks(tiny_pool, 8, RandomViews(), n_turns=4)
+    check_metalearner(learner, tasks)
+    check_procedure(learner.export(learner.init(rng)), tasks_of(tiny_pool, np.arange(12).repeat(24), range(12), 5).sample(rng))
+    state, _ = learner.step(learner.init(rng), tasks.sample_batch(rng, 2), rng)
+    procedure, task = learner.export(state), tasks.sample(rng)
+    wanted = procedure.adapt(task.support, rng)
+    again = PrototypeProcedure.restore(procedure.describe(), procedure.tensors()).adapt(task.support, rng)
+    loaded = PrototypeClassifier.restore(wanted.describe(), wanted.tensors())
+    for classifier in (again, loaded):
+        assert torch.equal(classifier.logits(task.query.images), wanted.logits(task.query.images))
+
+
+def test_practice_on_instances_carries_over_to_classes(tiny_pool, tiny_classes, rng):
+    test = tasks_of(tiny_pool, tiny_classes, range(12), 5).sample_batch(rng.fork("test"), 50)
+    tasks = InstanceTasks(tiny_pool, 32, RandomViews(), n_turns=4)
+    untrained = COSINE.export(COSINE.init(rng.fork("init")))
+    trained = meta_train(COSINE, tasks, meta_batch_size=1, pace=Pace(40), rng=rng)
+    before, after = (accuracy(procedure.logits(test, rng), test.labels(4)).mean() for procedure in (untrained, trained))
+    assert after > before + 0.05
+    assert after > 0.8
+
+
+def test_the_export_is_the_average_of_the_weights_so_far(tiny_pool, rng):
+    tasks = InstanceTasks(tiny_pool, 8, RandomViews())
+    state = COSINE.init(rng)
+    seen = [{name: value.clone() for name, value in state.modules["net"].state_dict().items()}]
+    for index in range(2):
+        state, _ = COSINE.step(state, tasks.sample_batch(rng.fork("t", index), 1), rng)
+        seen.append({name: value.clone() for name, value in state.modules["net"].state_dict().items()})
+    for name, value in COSINE.export(state).tensors().items():
+        first, second, third = (one[name.removeprefix("net.")] for one in seen)
+        torch.testing.assert_close(value, 0.81 * first + 0.09 * second + 0.1 * third)
+
+
+def test_the_objective_of_pairs_is_nt_xent_per_task(tiny_pool, rng):
+    batch = InstanceTasks(tiny_pool, 8, RandomViews()).sample_batch(rng, 3)
+    net = COSINE.init(rng).modules["net"].train()
+    embedding = net(batch.images().flatten(0, 2)).reshape(3, 8, 2, -1)
+    wanted = sum(nt_xent(task, 0.1)[0].item() for task in embedding) / 3
+    _, metrics = COSINE.step(COSINE.init(rng), batch, rng)
+    assert metrics["loss"] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_pairs_want_cosines():
+    with pytest.raises(ValueError, match="cosine"):
+        ProtoNets(NET, objective="pairs")
 
 
 def test_stored_statistics_are_required():
