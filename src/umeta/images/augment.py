@@ -99,7 +99,7 @@ class RandomViews:
 
 VIEWS = {
     "affine": RandomViews(),
-    "drawings": RandomViews(rotation_deg=20, scale=0.25, shear=0.25, shift=0.12, warp=0.04, stroke=0.8),
+    "drawings": RandomViews(rotation_deg=20, scale=0.25, shear=0.25, shift=0.06, warp=0.05, stroke=0.8),
     "photos": RandomViews(rotation_deg=0, scale=0.15, shear=0, shift=0, crop=0.25, flip=True, color=0.4, gray=0.2, blur=0.2),
 }
 
