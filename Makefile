@@ -34,6 +34,7 @@ test: setup
 bench: setup
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/clustering.py
+	$(BIN)/python benchmarks/step.py
 
 docs: setup
 	$(BIN)/python docs/tables.py

@@ -23,10 +23,14 @@ RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 def learn_command(config: dict, embedding: str) -> str:
     recipe = config["recipe"]
-    length = f"--budget {config['budget_s'] / 60:g}m" if config["budget_s"] else f"--steps {config['steps']}"
     protocol = f" --protocol {config['protocol']}" if config["protocol"] else ""
-    named = f"--recipe {recipe['name']}{protocol} {length} --seed {config['seed']}{changes(recipe)}{embedding}"
+    named = f"--recipe {recipe['name']}{protocol} {length(config)} --seed {config['seed']}{changes(recipe)}{embedding}"
     return f"umeta learn {config['source']} {named} --out RUN"
+
+
+def length(config: dict) -> str:
+    """Return the switch that says for how long a run learned."""
+    return f"--budget {config['budget_s'] / 60:g}m" if config["budget_s"] else f"--steps {config['steps']}"
 
 
 def changes(recipe: dict) -> str:
@@ -62,6 +66,8 @@ def main() -> None:
                 row.pop("per_task", None)
                 if row["method"] == config["recipe"]["name"]:
                     row["method"] += changes(config["recipe"])
+                    if row["method"] == "default":
+                        row["method"] += f" {length(config)}"
             content = {
                 "commands": [*before, learn_command(config, taken), evaluate_command(report)],
                 "learned": {**learned, "embedding_s": embedding_s},

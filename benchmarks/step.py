@@ -26,9 +26,7 @@ N_WAY, SIDE = 256, 28
 def convolutions(net: Conv4, n_images: int) -> Callable[[], None]:
     """Return a function that runs each convolution of a network forward and backward, on inputs of the shapes that it meets."""
     inputs: list[tuple[nn.Conv2d, torch.Tensor]] = []
-    hooks = [
-        conv.register_forward_pre_hook(lambda module, given: inputs.append((module, given[0].detach().clone()))) for conv in net.convs
-    ]
+    hooks = [conv.register_forward_pre_hook(lambda module, given: inputs.append((module, given[0].detach().clone()))) for conv in net.convs]
     with torch.no_grad(), mixed_precision(torch.device("cpu")):
         net(torch.rand(n_images, 1, SIDE, SIDE).contiguous(memory_format=torch.channels_last))
     for hook in hooks:

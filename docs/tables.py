@@ -10,7 +10,7 @@ from scipy.stats import t
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {
-    ("omniglot", "cactus"): [
+    ("omniglot", "cactus", 5): [
         ("published: CACTUs-ProtoNets, ACAI (k = 500)", (68.12, 83.58, 47.75, 66.27)),
         ("published: CACTUs-MAML, ACAI (k = 500)", (68.84, 87.78, 48.09, 73.36)),
         ("published: k-NN on ACAI", (57.46, 81.16, 39.73, 66.38)),
@@ -43,12 +43,12 @@ def main() -> None:
         content = json.loads(path.read_text())
         for row in content.get("results", ()):
             key = (row["method"], row["transductive"], row["labels_seen"])
-            grouped[content["benchmark"], content["protocol"]][key].append((content, row))
+            grouped[content["benchmark"], content["protocol"], row["n_query"]][key].append((content, row))
     lines = ["# Results", "", "Made by `make docs` from the files beside it; each file names the commands that made it.", ""]
-    for (benchmark, protocol), methods in sorted(grouped.items()):
+    for (benchmark, protocol, n_query), methods in sorted(grouped.items()):
         kinds = sorted({(row["n_way"], row["k_shot"]) for entries in methods.values() for _, row in entries})
         lines += [
-            f"## {benchmark}, protocol `{protocol}`",
+            f"## {benchmark}, protocol `{protocol}`, {n_query} queries a class",
             "",
             "Accuracy in %, ± 95 % interval over tasks, or over seeds where it says so.",
             "",
@@ -65,9 +65,9 @@ def main() -> None:
             n_tasks = sorted({row["n_tasks"] for _, row in entries})
             tail = [str(labels), "/".join(map(str, n_tasks)), str(len(seeds)), "yes" if transductive else "no", "/".join(map(str, minutes))]
             lines.append("| " + " | ".join([method, *cells, *tail]) + " |")
-        for name, numbers in PUBLISHED.get((benchmark, protocol), ()):
+        for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
-        lines += ["", SOURCE if (benchmark, protocol) in PUBLISHED else "", ""]
+        lines += ["", SOURCE if (benchmark, protocol, n_query) in PUBLISHED else "", ""]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 
