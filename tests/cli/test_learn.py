@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from umeta.artifacts.artifact import sha256
+from umeta.artifacts.artifact import read_artifact, sha256
 
 RUN_FILES = {"config.json", "manifest.json", "metrics.csv", "skipped.csv", "tasks.png", "events", "checkpoint", "procedure", "cache"}
 
@@ -274,3 +274,22 @@ def test_a_moved_run_still_works(umeta, run, tmp_path):
     shutil.copytree(run, tmp_path / "moved here ä")
     answer = umeta("evaluate", tmp_path / "moved here ä", "--on", "glyphs", "--ways", 5, "--shots", 1, "--tasks", 5)
     assert answer.code == 0
+
+
+def test_each_round_practices_on_the_neighbors_found_before_it(umeta, source, tmp_path, monkeypatch):
+    from umeta.recipes.learn import Learning
+
+    real, seen = Learning.stage, []
+
+    def stage(self, name, learner, tasks, *rest):
+        seen.append((name, tasks.partners))
+        return real(self, name, learner, tasks, *rest)
+
+    monkeypatch.setattr(Learning, "stage", stage)
+    assert umeta("learn", source, "--out", tmp_path / "run", "--steps", 1).code == 0
+    assert [name for name, _ in seen] == ["meta_train", "round_1", "round_2", "round_3"]
+    assert seen[0][1] is None
+    for name, partners in seen[1:]:
+        kept = read_artifact(tmp_path / "run" / "neighbors" / name, "neighbors")[0]["partners"].numpy()
+        assert (partners == kept).all() and partners.shape == (240, 5)
+        assert (partners != np.arange(240)[:, None]).any()
