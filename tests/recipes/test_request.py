@@ -121,7 +121,7 @@ def test_what_was_given_is_not_chosen():
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "side", "expected"), [(179, 28, "stem"), (180, 28, "pool"), (719, 56, "stem"), (720, 56, "pool"), (None, 56, "pool")]
+    ("budget_s", "side", "expected"), [(599, 28, "stem"), (600, 28, "pool"), (2399, 56, "stem"), (2400, 56, "pool"), (None, 56, "pool")]
 )
 def test_a_short_budget_takes_the_faster_network(budget_s, side, expected):
     request = resolve("photos", budget_s=budget_s, steps=None if budget_s else 5)

@@ -16,7 +16,8 @@ from umeta.recipes.recipe import Recipe, get_recipe
 MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4
 MIN_INSTANCES = 16
-SHORT_BUDGET_S = 180.0
+SHORT_BUDGET_S = 600.0
+LEAST_USEFUL_S = 30.0
 LOOKED_AT = 512
 LEAST_DIFFERENCE = 0.01
 
@@ -143,7 +144,7 @@ def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["p
 
 def cautions(request: Request, plan: Plan) -> list[str]:
     """Return what a person should know before the work begins."""
-    least_s = SHORT_BUDGET_S / 6 * max(plan.side / 28, 1) ** 2
+    least_s = LEAST_USEFUL_S * max(plan.side / 28, 1) ** 2
     if request.budget_s is None or request.recipe.proposal != "instances" or request.budget_s >= least_s:
         return []
     return [
