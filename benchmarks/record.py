@@ -39,13 +39,17 @@ def changes(recipe: dict) -> str:
     return "".join(f" {flag} {recipe[key]}" for key, flag in FLAGS.items() if key in recipe and recipe[key] != usual[key])
 
 
-def evaluate_command(report: dict) -> str:
-    rows = report["results"]
-    ways = " ".join(str(n) for n in sorted({row["n_way"] for row in rows}))
-    shots = " ".join(str(n) for n in sorted({row["k_shot"] for row in rows}))
-    baselines = " --baselines" if len({row["method"] for row in rows}) > 1 else ""
-    size = f"--ways {ways} --shots {shots} --queries {rows[0]['n_query']} --tasks {rows[0]['n_tasks']}"
-    return f"umeta evaluate RUN --on {report['benchmark']} --protocol {report['protocol']} {size}{baselines}"
+def evaluate_commands(report: dict) -> list[str]:
+    """Return the commands behind the rows of a report, one for each number of queries."""
+    commands = []
+    for n_query in sorted({row["n_query"] for row in report["results"]}):
+        rows = [row for row in report["results"] if row["n_query"] == n_query]
+        ways = " ".join(str(n) for n in sorted({row["n_way"] for row in rows}))
+        shots = " ".join(str(n) for n in sorted({row["k_shot"] for row in rows}))
+        baselines = " --baselines" if len({row["method"] for row in rows}) > 1 else ""
+        size = f"--ways {ways} --shots {shots} --queries {n_query} --tasks {rows[0]['n_tasks']}"
+        commands.append(f"umeta evaluate RUN --on {report['benchmark']} --protocol {report['protocol']} {size}{baselines}")
+    return commands
 
 
 def main() -> None:
@@ -69,7 +73,7 @@ def main() -> None:
                     if row["method"] == "default":
                         row["method"] += f" {length(config)}"
             content = {
-                "commands": [*before, learn_command(config, taken), evaluate_command(report)],
+                "commands": [*before, learn_command(config, taken), *evaluate_commands(report)],
                 "learned": {**learned, "embedding_s": embedding_s},
                 **report,
             }

@@ -27,7 +27,7 @@ from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan
 from umeta.recipes.papers import BIBTEX
 from umeta.recipes.recipe import Recipe, get_recipe
-from umeta.recipes.request import Request, resolve
+from umeta.recipes.request import Request, cautions, resolve
 
 
 class Stop:
@@ -116,6 +116,8 @@ def run_learn(verb: Learn, began: float) -> int:
         else:
             length = f"{request.budget_s:.0f} s" if request.budget_s else f"{request.steps} steps a stage"
             say(f"{request.recipe.name} on {found.told()}; {length}, seed {request.seed}; nothing was written")
+            for caution in cautions(request, found):
+                say(caution)
         return 0
     with listening() as stop, reporting() as reporter:
         try:
