@@ -18,6 +18,7 @@ from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, TrainState
+from umeta.core.precision import mixed_precision
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
@@ -203,7 +204,13 @@ class Learning:
         if folder.is_dir():
             return read_artifact(folder, "neighbors")[0]["partners"].numpy()
         self.reporter.stage(f"{name}: neighbors")
-        partners = reciprocal_neighbors(embed_all(procedure.net, pool.images), self.recipe.n_neighbors)
+
+        def encoder(images: Tensor) -> Tensor:
+            with mixed_precision(images.device):
+                embedded: Tensor = procedure.net(images.contiguous(memory_format=torch.channels_last))
+            return embedded.float()
+
+        partners = reciprocal_neighbors(embed_all(encoder, pool.images), self.recipe.n_neighbors)
         share = float((partners != np.arange(len(partners))[:, None]).any(1).mean())
         self.reporter.note(f"{name}: {share:.0%} of the images have neighbors that have them")
         write_artifact(folder, "neighbors", {"partners": torch.from_numpy(partners)}, {"n_neighbors": self.recipe.n_neighbors})
