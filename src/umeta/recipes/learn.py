@@ -17,6 +17,7 @@ from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
 from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
+from umeta.core.memory import keep_large_blocks
 from umeta.core.metalearner import MetaLearner, TrainState
 from umeta.core.precision import mixed_precision
 from umeta.core.progress import Quiet, Reporter
@@ -251,6 +252,8 @@ def learn(
 ) -> dict[str, Any]:
     """Propose tasks, meta-train, and save the learning procedure.
 
+    The process keeps the memory that it once took; see `umeta.core.memory`.
+
     Args:
         request: What to do.
         out: The run folder.
@@ -267,6 +270,7 @@ def learn(
         UmetaError: Of the kind that fits; see `umeta.core.errors`.
     """
     reporter = reporter or Quiet()
+    keep_large_blocks()
     source, labels = read_source(request)
     run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
     run.count(time.monotonic() - began if began is not None else 0.0)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config
+from umeta.images.nets import conv4
+from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config, patch_moments
 
 
 def generator(seed=0):
@@ -71,6 +72,35 @@ def test_stored_statistics_are_those_of_torch():
     kept = ours.mean.clone()
     torch.testing.assert_close(ours(images(4, 3, 5, 3)), theirs(images(4, 3, 5, 3)))
     assert torch.equal(ours.mean, kept)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("downsample", ["pool", "stem"])
+def test_the_folded_first_block_has_the_values_gradients_and_averages_of_the_plain_one(channels, downsample, monkeypatch):
+    monkeypatch.setattr(conv4, "PATCHES_AT_ONCE", 4)
+    folded, plain = (Conv4(Conv4Config(channels, 20, 5, downsample), generator()).double() for _ in range(2))
+    with torch.no_grad():
+        for net in (folded, plain):
+            net.norms[0].weight.copy_(torch.tensor([1.0, -0.5, 2.0, 0.1, -1.0]))
+            net.norms[0].bias.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5, 0.2]))
+    batch, target = images(10, channels, 20).double(), torch.randn(10, 20, generator=generator(2)).double()
+    for net, given in ((folded, batch), (plain, batch.clone().requires_grad_())):
+        ((net(given) - target[:, : net.config.n_dim]) ** 2).sum().backward()
+    assert plain.convs[0].weight.grad.abs().max() > 0.1
+    for one, other in zip(folded.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    for one, other in zip(folded.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_patch_moments_are_those_of_the_patches_laid_out():
+    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1)
+    batch = images(5, 2, 7)
+    patches = nn.functional.unfold(batch, 3, padding=1, stride=2).transpose(1, 2).flatten(0, 1)
+    mean, covariance, n = patch_moments(batch, conv)
+    assert n == len(patches) == 5 * 16
+    torch.testing.assert_close(mean, patches.mean(0))
+    torch.testing.assert_close(covariance, patches.T.cov(correction=0))
 
 
 def test_batch_statistics_are_those_of_torch_in_either_mode():

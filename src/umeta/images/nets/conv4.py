@@ -12,6 +12,7 @@ from torch.nn.utils import skip_init
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+PATCHES_AT_ONCE = 128
 
 
 class BatchNorm(nn.Module):
@@ -57,6 +58,42 @@ class BatchNorm(nn.Module):
         if self.weight is not None:
             gain = gain * self.weight.view(-1, 1, 1)
         return (images - mean) * gain + self.bias.view(-1, 1, 1)
+
+    def folded(self, conv: nn.Conv2d, images: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "out c 3 3"], Float[Tensor, " out"]]:
+        """Return weight and bias of the convolution whose result is that of `conv` on these images, normalized as in training.
+
+        A channel's mean and variance over the images follow from the moments of their patches, so that no map is read to normalize it, and
+        none is read again for the gradient, which flows to weights, not to the images. The running averages move as in `forward`.
+
+        Args:
+            conv: Without bias.
+            images: What it is about to see.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            with torch.no_grad():
+                mean, covariance, n = patch_moments(images.to(conv.weight.dtype), conv)
+            weight = conv.weight.flatten(1)
+            center, var = weight @ mean, ((weight @ covariance) * weight).sum(1)
+            with torch.no_grad():
+                self.mean.lerp_(center, MOMENTUM)
+                self.var.lerp_(var * (n / max(n - 1, 1)), MOMENTUM)
+            gain = torch.rsqrt(var + EPSILON)
+            if self.weight is not None:
+                gain = gain * self.weight
+            return conv.weight * gain.view(-1, 1, 1, 1), self.bias - center * gain
+
+
+def patch_moments(images: Float[Tensor, "n c h w"], conv: nn.Conv2d) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
+    """Return mean and covariance of the patches that a convolution looks at, d = c * kernel area, and their number."""
+    size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
+    assert not isinstance(padding, str)
+    n, total, second = 0, images.new_zeros(()), images.new_zeros(())
+    for part in torch.split(F.pad(images, [padding] * 4), PATCHES_AT_ONCE):
+        windows = part.unfold(2, size, stride).unfold(3, size, stride)
+        patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
+        n, total, second = n + patches.shape[1], total + patches.sum(1), second + patches @ patches.T
+    mean = total / n
+    return mean, second / n - torch.outer(mean, mean), n
 
 
 @dataclass(frozen=True)
@@ -136,7 +173,12 @@ class Conv4(nn.Module):
         """Embed images; `n_reference` as in `BatchNorm`."""
         out = images
         for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            out = norm(conv(out), n_reference)
+            assert isinstance(conv, nn.Conv2d)
+            assert isinstance(norm, BatchNorm)
+            if block == 0 and norm.stored and self.training and not images.requires_grad:
+                out = F.conv2d(out, *norm.folded(conv, out), stride=conv.stride, padding=conv.padding)
+            else:
+                out = norm(conv(out), n_reference)
             # The rectifier and a maximum change places without changing values or gradients, and then it has a quarter of the work.
             if self.config.pools(block) and out.shape[-1] > 1:
                 out = F.max_pool2d(out, 2)
