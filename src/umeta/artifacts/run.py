@@ -210,6 +210,7 @@ class StageObserver:
         stop: Whether somebody asked to stop.
         shown: The metric on the progress line.
         start_step: Metrics after this step, left by a killed run, are dropped.
+        probe: What else to measure of the state whenever it is saved; None measures nothing.
     """
 
     def __init__(
@@ -221,7 +222,9 @@ class StageObserver:
         stop: Callable[[], bool],
         shown: str,
         start_step: int,
+        probe: Callable[[Any], Metrics] | None = None,
     ) -> None:
+        self._probe = probe
         self._run, self._stage, self._pace, self._reporter, self._stop, self._shown = (
             run,
             stage,
@@ -261,19 +264,22 @@ class StageObserver:
         now = time.monotonic()
         if position.step == 1 or position.progress >= 1.0 or now - self._last_metrics >= METRICS_EVERY_S:
             self._last_metrics = now
-            rows = []
-            for name, value in self._average.items():
-                rows.append((self._stage, position.step, f"{position.elapsed_s:.1f}", name, f"{value:.6g}"))
-                self._events.add_scalar(f"{self._stage}/{name}", value, position.step)
-            self._write(rows)
+            self._record(position, self._average)
+
+    def _record(self, position: Position, metrics: Metrics) -> None:
+        self._write([(self._stage, position.step, f"{position.elapsed_s:.1f}", name, f"{value:.6g}") for name, value in metrics.items()])
+        for name, value in metrics.items():
+            self._events.add_scalar(f"{self._stage}/{name}", value, position.step)
 
     def wants_checkpoint(self, position: Position) -> bool:
         """Whether the last save is long ago, or the stage is over."""
         return position.progress >= 1.0 or time.monotonic() - self._last_checkpoint >= CHECKPOINT_EVERY_S
 
     def save(self, position: Position, state: StateT) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, and measure what the probe asks."""
         self._run.save_checkpoint(self._stage, position, state)
+        if self._probe is not None:
+            self._record(position, self._probe(state))
         self._last_checkpoint = time.monotonic()
 
     def wants_stop(self) -> bool:

@@ -18,25 +18,25 @@ from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.memory import keep_large_blocks
-from umeta.core.metalearner import MetaLearner, TrainState
-from umeta.core.precision import mixed_precision
+from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
-from umeta.images.embed.encoder import embed_all
+from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.maml import InnerLoop, Maml
-from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
+from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
-from umeta.images.partition.neighbors import reciprocal_neighbors
+from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
@@ -45,10 +45,13 @@ from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
-from umeta.recipes.request import Plan, Request, cautions, read_source
+from umeta.recipes.request import Plan, Request, are_drawings, cautions, read_source, spread
 
 StateT = TypeVar("StateT", bound=TrainState)
 CLOSING_S = 1.0
+AGREEING_IMAGES = 2048
+NEAR_CHANCE = 1.5
+LEAST_KEPT = 0.9
 PARTITION_SHARE = 1 / 6
 
 
@@ -68,13 +71,15 @@ class Learning:
         until_s = budget_s * share if share is not None else budget_s - CLOSING_S
         return Pace(seconds=self.run.remember(f"{stage}_s", lambda: max(until_s - self.run.elapsed_s, 1.0)))
 
-    def observed(self, stage: str, pace: Pace, shown: str, state: StateT) -> tuple[Position | None, StageObserver]:
+    def observed(
+        self, stage: str, pace: Pace, shown: str, state: StateT, probe: Callable[[StateT], Metrics] | None = None
+    ) -> tuple[Position | None, StageObserver]:
         """Load the newest checkpoint of a stage into `state` and return its position and an observer."""
         self.reporter.stage(stage)
         start = self.run.load_checkpoint(stage, state)
         if start is not None:
             self.reporter.note(f"{stage}: goes on at step {start.step}")
-        return start, StageObserver(self.run, stage, pace, self.reporter, self.stop, shown, start.step if start else 0)
+        return start, StageObserver(self.run, stage, pace, self.reporter, self.stop, shown, start.step if start else 0, probe)
 
     def counted(self, done: int, n: int, what: str) -> None:
         """Show progress of a stage that is repeated from its beginning if somebody asks to stop."""
@@ -173,13 +178,19 @@ class Learning:
         learner = make_learner(recipe, plan)
         state = learner.init(rng.fork("init"))
         procedure = self.stage("meta_train", learner, tasks, 1 - recipe.rounds_share if n_rounds else None, state, rng)
+        agreement = self.agreement(tasks.pool)
+        reached = agreement(procedure.encoder)
         for number in range(1, n_rounds + 1):
             assert isinstance(tasks, InstanceTasks)
-            assert isinstance(procedure, PrototypeProcedure)
             name = f"round_{number}"
-            tasks = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure))
+            near = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure.encoder))
             share = None if number == n_rounds else 1 - recipe.rounds_share * (1 - number / n_rounds)
-            procedure = self.stage(name, learner, tasks, share, state, rng.fork(name))
+            latest = self.stage(name, learner, near, share, state, rng.fork(name))
+            now = agreement(latest.encoder)
+            if now < LEAST_KEPT * reached:
+                self.reporter.note(f"{name}: views agree less than before it ({now:.1%} after {reached:.1%}), so it is taken back")
+                break
+            procedure, tasks, reached = latest, near, now
         return procedure, tasks
 
     def stage(
@@ -192,30 +203,31 @@ class Learning:
         rng: Rng,
     ) -> ImageProcedure:
         """Practice on tasks for a stage of its own, from `state` on, which moves along."""
-        pace = self.pace(name, share)
-        start, observer = self.observed(name, pace, "accuracy", state)
+        pace, agreement = self.pace(name, share), self.agreement(tasks.pool)
+        start, observer = self.observed(name, pace, "accuracy", state, lambda now: {"agreement": agreement(learner.export(now).encoder)})
         batch = self.recipe.meta_batch_size
         procedure = meta_train(learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer)
         observer.close()
         return procedure
 
-    def neighbors(self, name: str, pool: Pool, procedure: PrototypeProcedure) -> NDArray[np.int64]:
+    def agreement(self, pool: Pool) -> Agreement:
+        """Return the label-free measure of progress on a pool: the same for every recipe."""
+        some = spread(pool.images, AGREEING_IMAGES)
+        return Agreement(some, VIEWS["drawings" if are_drawings(some) else "photos"], Rng.from_seed(0).fork("agreement"))
+
+    def neighbors(self, name: str, pool: Pool, encoder: Encoder) -> NDArray[np.int64]:
         """Embed the pool by what was learned so far, and return each image's neighbors."""
         folder = self.run.path / "neighbors" / name
         if folder.is_dir():
             return read_artifact(folder, "neighbors")[0]["partners"].numpy()
         self.reporter.stage(f"{name}: neighbors")
 
-        def encoder(images: Tensor) -> Tensor:
-            with mixed_precision(images.device):
-                embedded: Tensor = procedure.net(images.contiguous(memory_format=torch.channels_last))
-            return embedded.float()
-
-        partners = reciprocal_neighbors(embed_all(encoder, pool.images), self.recipe.n_neighbors)
-        share = float((partners != np.arange(len(partners))[:, None]).any(1).mean())
-        self.reporter.note(f"{name}: {share:.0%} of the images have neighbors that have them")
-        write_artifact(folder, "neighbors", {"partners": torch.from_numpy(partners)}, {"n_neighbors": self.recipe.n_neighbors})
-        return partners
+        near = nearest(embed_all(quick(encoder), pool.images), self.recipe.n_neighbors)
+        found = partners(shared_neighbors(near), self.recipe.least_shared, self.recipe.n_neighbors)
+        share = float((found[:, 0] != np.arange(len(found))).mean())
+        self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
+        write_artifact(folder, "neighbors", {"partners": torch.from_numpy(found)}, {"n_neighbors": self.recipe.n_neighbors})
+        return found
 
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
@@ -288,6 +300,13 @@ def learn(
         tasks = work.tasks(cache, labels, found)
         found = replace(found, n_way=tasks.n_way)
         learned, tasks = work.practice(tasks, found)
+        agreement = work.agreement(tasks.pool)
+        reached = agreement(learned.encoder)
+        reporter.note(f"two views of an image agree on {reached:.1%} of its neighbors (by chance {agreement.chance:.1%}); no label says so")
+        if reached < NEAR_CHANCE * agreement.chance:
+            reporter.note(
+                "that is little more than chance: the learner has collapsed, or the images are too much alike; its answers mean little"
+            )
         procedure = ImageLearningProcedure(learned, Preparation(found.channels, found.side), request.recipe.name)
         procedure.save(out / "procedure")
         draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
@@ -305,6 +324,7 @@ def learn(
                 "seed": request.seed,
                 "plan": asdict(found),
                 "steps": run.steps(),
+                "agreement": round(reached, 4),
                 "n_partitions": tasks.partitions.n_partitions if isinstance(tasks, PartitionTasks) else 0,
                 "papers": papers_used(request, method),
                 "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},

@@ -40,6 +40,7 @@ class Recipe:
         n_splits: Episodes made from each embedded one (ProtoNets); 1 as published.
         n_rounds: How often, after practice on instances alone, the images are embedded anew and practice goes on with neighbors as views.
         n_neighbors: Nearest neighbors that are looked at in a round.
+        least_shared: Images stand in for each other whose neighborhoods are alike at least so much; see `shared_neighbors`.
         rounds_share: Share of a time budget for all rounds.
         first_order: Whether the inner loop leaves out second derivatives (MAML).
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
@@ -68,7 +69,8 @@ class Recipe:
     average: float = 0.0
     n_splits: int = 8
     n_rounds: int = 0
-    n_neighbors: int = 5
+    n_neighbors: int = 16
+    least_shared: float = 0.3
     rounds_share: float = 0.35
     first_order: bool = False
     norm: Literal["stored", "batch"] = "stored"

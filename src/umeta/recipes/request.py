@@ -152,14 +152,14 @@ def cautions(request: Request, plan: Plan) -> list[str]:
     ]
 
 
-def _spread(images: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
+def spread(images: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
     """Return at most about `n` images, spread over all."""
     return np.asarray(images[:: max(len(images) // n, 1)])
 
 
 def typical_difference(images: NDArray[np.uint8]) -> float:
     """Return the median over pairs of images of the root mean square difference of their pixels, as a share of the brightness range."""
-    some = _spread(images, LOOKED_AT).reshape(-1, images[0].size).astype(np.float32) / 255
+    some = spread(images, LOOKED_AT).reshape(-1, images[0].size).astype(np.float32) / 255
     squared = np.square(some).sum(1)
     apart = (squared[:, None] + squared - 2 * some @ some.T)[np.triu_indices(len(some), 1)]
     return float(np.sqrt(max(np.median(apart), 0.0) / some.shape[1]))
@@ -173,7 +173,7 @@ def are_drawings(images: NDArray[np.uint8]) -> bool:
     """
     if images.shape[1] != 1:
         return False
-    some = _spread(images, LOOKED_AT).reshape(-1, images.shape[2] * images.shape[3]) >> 4
+    some = spread(images, LOOKED_AT).reshape(-1, images.shape[2] * images.shape[3]) >> 4
     counts = np.apply_along_axis(np.bincount, 1, some, minlength=16)
     return bool(np.median(counts.max(1)) > some.shape[1] / 2)
 

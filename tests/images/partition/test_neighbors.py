@@ -1,37 +1,55 @@
-"""Reciprocal neighbors against a search by hand."""
+"""Nearest and shared neighbors against a search by hand."""
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from torch.nn import functional as F
 
-from umeta.images.partition.neighbors import reciprocal_neighbors
+from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 
 
-def slow(points, k):
+def near_by_hand(points, k):
     cosines = (F.normalize(points, dim=-1) @ F.normalize(points, dim=-1).T).fill_diagonal_(-2)
-    near = [row.argsort(descending=True)[:k].tolist() for row in cosines]
-    return [[j for j in row if i in near[j]] for i, row in enumerate(near)]
+    return [row.argsort(descending=True)[:k].tolist() for row in cosines]
+
+
+def alike_by_hand(near):
+    sets = [{i} | {j for j in row if i in near[j]} for i, row in enumerate(near)]
+    return [[len(a & b) / len(a | b) if i != j else 0.0 for j, b in enumerate(sets)] for i, a in enumerate(sets)]
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(3, 30), st.integers(1, 6), st.integers(0, 10**6))
-def test_it_is_the_search_by_hand_with_the_image_itself_for_the_rest(n, k, seed):
+def test_both_are_the_search_by_hand(n, k, seed):
     points = torch.randn(n, 5, generator=torch.Generator().manual_seed(seed))
     k = min(k, n - 1)
-    found = reciprocal_neighbors(points, k)
-    assert found.shape == (n, k)
-    for i, expected in enumerate(slow(points, k)):
-        assert found[i].tolist() == expected + [i] * (k - len(expected))
+    near = nearest(points, k)
+    assert near.tolist() == near_by_hand(points, k)
+    np.testing.assert_allclose(shared_neighbors(near).toarray(), alike_by_hand(near.tolist()), rtol=1e-6)
 
 
 def test_classes_far_apart_are_found_and_copies_are_neighbors():
-    centers = torch.eye(4).repeat_interleave(3, 0)
-    found = reciprocal_neighbors(centers, 2)
-    assert (found // 3 == np.arange(12)[:, None] // 3).all()
-    assert (found != np.arange(12)[:, None]).all()
+    near = nearest(torch.eye(4).repeat_interleave(3, 0), 2)
+    assert (near // 3 == np.arange(12)[:, None] // 3).all()
+    assert (near != np.arange(12)[:, None]).all()
+    alike = shared_neighbors(near).toarray()
+    assert np.array_equal(alike, np.kron(np.eye(4), np.ones((3, 3))) - np.eye(12))
 
 
 def test_fewer_images_than_neighbors():
-    assert reciprocal_neighbors(torch.eye(3), 10).shape == (3, 2)
+    assert nearest(torch.eye(3), 10).shape == (3, 2)
+
+
+def test_a_one_sided_neighbor_counts_only_through_what_is_shared():
+    """On a line, 0 and 1 have each other, and 2 has 1 without being had."""
+    assert shared_neighbors(np.array([[1], [0], [1]])).toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+
+
+def test_partners_are_the_most_alike_in_order_again_from_the_first_where_few_and_the_image_itself_where_none():
+    alike = csr_array(np.array([[0, 0.3, 0.9, 0.5], [0.3, 0, 0.1, 0], [0.9, 0.1, 0, 0], [0.5, 0, 0, 0]]))
+    assert partners(alike, 0.3, 3).tolist() == [[2, 3, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert partners(alike, 0.4, 3).tolist() == [[2, 3, 2], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
+    assert partners(alike, 0.3, 2).tolist() == [[2, 3], [0, 0], [0, 0], [0, 0]]
+    assert partners(alike, 1.0, 1).tolist() == [[0], [1], [2], [3]]

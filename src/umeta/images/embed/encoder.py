@@ -8,6 +8,8 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from umeta.core.precision import mixed_precision
+
 
 class Encoder(Protocol):
     """A frozen function from images to vectors; one image's vector never depends on another image."""
@@ -20,6 +22,16 @@ class Encoder(Protocol):
 def to_float(images: UInt8[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
     """Return images with values in `[0, 1]`."""
     return images.float() / 255
+
+
+def quick(encoder: Encoder) -> Encoder:
+    """Return an encoder in the precision of training: good enough to look for neighbors among many images, not to score a procedure."""
+
+    def run(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        with mixed_precision(images.device):
+            return encoder(images.contiguous(memory_format=torch.channels_last)).float()
+
+    return run
 
 
 @torch.no_grad()

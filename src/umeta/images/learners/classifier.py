@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from umeta.core.rng import Rng
+from umeta.images.embed.encoder import Encoder
 from umeta.images.episode import Episodes, Examples
 
 
@@ -37,6 +38,11 @@ class ImageProcedure(Protocol):
     @property
     def transductive(self) -> bool:
         """Whether a prediction depends on the other queries."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder:
+        """What images become before any example is seen: the vectors whose neighborhoods tell how far the learner has come."""
         ...
 
     def adapt(self, support: Examples, rng: Rng) -> ImageClassifier:

@@ -156,6 +156,11 @@ class GradientProcedure:
         """True where queries are normalized together."""
         return self.inner.statistics == "batch"
 
+    @property
+    def encoder(self) -> Conv4:
+        """The network below the head, as it is before adaptation; its normalization sees the images of a call together."""
+        return self.model.net
+
     def adapt(self, support: Examples, rng: Rng) -> GradientClassifier:
         """Take `inner.n_steps` gradient steps on the support set; a class beyond the head starts from the head's mean row."""
         model, weights = self._widened(support.n_way)

@@ -64,6 +64,11 @@ class PrototypeProcedure:
     metric: Metric = field(default_factory=Metric)
     transductive: bool = False
 
+    @property
+    def encoder(self) -> Conv4:
+        """The network."""
+        return self.net
+
     def adapt(self, support: Examples, rng: Rng) -> PrototypeClassifier:
         """Average the embedded examples of each class."""
         with torch.no_grad():
