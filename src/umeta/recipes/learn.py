@@ -277,6 +277,7 @@ def learn(
     try:
         work = Learning(request, run, reporter, stop or (lambda: False))
         cache = work.cache(source, labeled=labels is not None)
+        del source  # it may hold all images, which are on disk by now
         found = Plan.fit(request, cache, labels)
         reporter.note(found.told())
         for caution in cautions(request, found):

@@ -57,6 +57,20 @@ BIBTEX = {
   pages   = {1332--1338},
   year    = {2015}
 }""",
+    "vinyals2016matching": """@inproceedings{vinyals2016matching,
+  title     = {Matching Networks for One Shot Learning},
+  author    = {Vinyals, Oriol and Blundell, Charles and Lillicrap, Timothy and Kavukcuoglu, Koray and Wierstra, Daan},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  eprint    = {1606.04080},
+  archivePrefix = {arXiv}
+}""",
+    "ravi2017optimization": """@inproceedings{ravi2017optimization,
+  title     = {Optimization as a Model for Few-Shot Learning},
+  author    = {Ravi, Sachin and Larochelle, Hugo},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017}
+}""",
     "johnson2019faiss": """@article{johnson2019faiss,
   title   = {Billion-scale similarity search with {GPUs}},
   author  = {Johnson, Jeff and Douze, Matthijs and J{\\'e}gou, Herv{\\'e}},
@@ -68,6 +82,8 @@ BIBTEX = {
 }""",
 }
 
+DATA = {"omniglot": ["lake2015omniglot"], "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"]}
+
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:
     """Return the keys of the papers that a run used: those of its recipe that it took up, its clustering's and its data's.
@@ -77,4 +93,4 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
         embedding: The method that made the embedding; None if there is none.
     """
     keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
-    return keys + ["johnson2019faiss"] * (embedding is not None) + ["lake2015omniglot"] * (request.source == "omniglot")
+    return keys + ["johnson2019faiss"] * (embedding is not None) + DATA.get(request.source, [])

@@ -189,9 +189,10 @@ def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None
         benchmark = get_benchmark(request.source)
         protocol = request.protocol or benchmark.protocols[0]
         check_protocol(benchmark, protocol)
-        labeled = benchmark.split(protocol, "meta_train") if oracle else None
-        images = labeled.images if labeled is not None else benchmark.pool(protocol)
-        return ArraySource(np.moveaxis(images, 1, -1), f"{request.source}:{protocol}"), labeled.labels if labeled is not None else None
+        if not oracle:
+            return benchmark.pool(protocol), None
+        labeled = benchmark.split(protocol, "meta_train")
+        return ArraySource(np.moveaxis(labeled.images, 1, -1), f"{request.source}:{protocol}"), labeled.labels
     if oracle:
         raise InputError(
             f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none"
