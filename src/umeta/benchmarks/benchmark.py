@@ -159,7 +159,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         "unknown benchmark 'omniglott': did you mean 'omniglot'? There are: omniglot, glyphs"
     """
     choices = list(known)
-    near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.6)
     hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return InputError(f"unknown {kind} {name!r}:{hint} There are: {', '.join(choices)}")
 
@@ -212,7 +212,18 @@ def _mini_imagenet() -> Benchmark:
     return MiniImagenet()
 
 
-_BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"glyphs": _glyphs, "mini-imagenet": _mini_imagenet, "omniglot": _omniglot}
+def _mnist() -> Benchmark:
+    from umeta.benchmarks.mnist import Mnist
+
+    return Mnist()
+
+
+_BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
+    "glyphs": _glyphs,
+    "mini-imagenet": _mini_imagenet,
+    "mnist": _mnist,
+    "omniglot": _omniglot,
+}
 
 
 def benchmark_names() -> tuple[str, ...]:

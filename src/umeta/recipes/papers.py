@@ -71,6 +71,15 @@ BIBTEX = {
   booktitle = {International Conference on Learning Representations},
   year      = {2017}
 }""",
+    "lecun1998mnist": """@article{lecun1998mnist,
+  title   = {Gradient-based learning applied to document recognition},
+  author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume  = {86},
+  number  = {11},
+  pages   = {2278--2324},
+  year    = {1998}
+}""",
     "johnson2019faiss": """@article{johnson2019faiss,
   title   = {Billion-scale similarity search with {GPUs}},
   author  = {Johnson, Jeff and Douze, Matthijs and J{\\'e}gou, Herv{\\'e}},
@@ -82,7 +91,11 @@ BIBTEX = {
 }""",
 }
 
-DATA = {"omniglot": ["lake2015omniglot"], "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"]}
+DATA = {
+    "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"],
+    "mnist": ["lecun1998mnist"],
+    "omniglot": ["lake2015omniglot"],
+}
 
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:
