@@ -173,23 +173,23 @@ def test_a_damaged_packed_file_is_named(tmp_path, small):
 
 
 @pytest.mark.data
-def test_the_test_split_has_the_published_classes_and_none_of_it_is_in_the_pool(data):
-    test = MiniImagenet(data).split("ravi", "meta_test")
-    assert test.images.shape == (12_000, 3, 84, 84)
-    assert np.bincount(test.labels).tolist() == [600] * 20
-    assert (test.class_names[0], test.class_names[-1]) == ("n01930112", "n07613480")
-    pool = MiniImagenet(data).pool("ravi")
-    assert len(pool) == 38_400
-    train_classes = {file[:9] for file in pool.files}
-    assert len(train_classes) == 64
-    assert not train_classes & set(test.class_names)
-    assert [file[:9] for file in pool.files] != sorted(file[:9] for file in pool.files)
-    same_as_next = np.mean([a[:9] == b[:9] for a, b in zip(pool.files, pool.files[1:], strict=False)])
-    assert same_as_next == pytest.approx(1 / 64, abs=0.003)
+@pytest.mark.parametrize(
+    ("split", "n_classes", "ends"), [("meta_val", 16, ("n01855672", "n09256479")), ("meta_test", 20, ("n01930112", "n07613480"))]
+)
+def test_splits_have_the_published_classes_named_as_the_files_are(data, split, n_classes, ends):
+    photos, wnids = MiniImagenet(data)._photos(split)
+    classes, counts = np.unique(wnids, return_counts=True)
+    assert (classes[0], classes[-1]) == ends
+    assert counts.tolist() == [600] * n_classes
+    assert all(file.startswith(wnid) for file, wnid in zip(photos.files, wnids, strict=True))
+    assert photos.read(n_classes * 600 - 1).shape == (84, 84, 3)
 
 
 @pytest.mark.data
-def test_labels_of_the_packed_file_are_those_of_the_file_names(data):
-    photos, wnids = MiniImagenet(data)._photos("meta_val")
-    assert len(set(wnids)) == 16
-    assert all(file.startswith(wnid) for file, wnid in zip(photos.files, wnids, strict=True))
+def test_the_pool_has_the_training_classes_only_and_its_order_tells_nothing(data):
+    pool = MiniImagenet(data).pool("ravi")
+    classes = [file[:9] for file in pool.files]
+    assert len(classes) == 38_400
+    assert len(set(classes)) == 64
+    assert not set(classes) & {*MiniImagenet(data)._photos("meta_val")[1], *MiniImagenet(data)._photos("meta_test")[1]}
+    assert np.mean([a == b for a, b in zip(classes, classes[1:], strict=False)]) == pytest.approx(1 / 64, abs=0.003)

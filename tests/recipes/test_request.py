@@ -49,7 +49,7 @@ def test_a_pool_that_is_too_small():
 
 
 def test_an_oracle_shrinks_to_its_classes():
-    labels = np.repeat([0, 1, 2], [12, 9, 30])
+    labels = np.repeat([0, 1, 2], [12, 9, 30])[None]
     plan = Plan.fit(resolve("photos", "oracle-protonets"), pool(51), labels)
     assert (plan.n_clusters, plan.n_way, plan.n_query) == (0, 3, 8)
 

@@ -19,6 +19,22 @@ from umeta.images.source import ArraySource, ImageSource
 SplitName = Literal["meta_train", "meta_val", "meta_test"]
 
 
+class Labeled(Protocol):
+    """Images that people labeled, in one way or in many."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 `[n, c, h, w]`."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of different classes that a task may have."""
+
+    @property
+    def labelings(self) -> NDArray[np.integer]:
+        """`[n_labelings, n]`: each row puts the images into classes 0, 1, ..., or into none (-1); a task's classes are of one row."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabeledImages:
     """Images together with the class that a person gave each of them.
@@ -50,6 +66,11 @@ class LabeledImages:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def labelings(self) -> NDArray[np.int64]:
+        """The labels as the only row, `[1, n]`."""
+        return self.labels[None]
 
     def subset(self, classes: Sequence[int]) -> LabeledImages:
         """Return the images of some classes, relabeled `0, 1, ...` in the order given.
@@ -111,7 +132,7 @@ class Benchmark(Protocol):
     def pool(self, protocol: str) -> ImageSource:
         """Return the label-free training pool, in an order that tells nothing about classes."""
 
-    def split(self, protocol: str, name: SplitName) -> LabeledImages:
+    def split(self, protocol: str, name: SplitName) -> Labeled:
         """Return the labeled images of one split; no images and no classes where the protocol has no such split."""
 
     def fixed_tasks(self, protocol: str) -> tuple[FixedTask, ...]:
@@ -200,6 +221,12 @@ def _omniglot() -> Benchmark:
     return Omniglot()
 
 
+def _celeba() -> Benchmark:
+    from umeta.benchmarks.celeba import Celeba
+
+    return Celeba()
+
+
 def _glyphs() -> Benchmark:
     from umeta.benchmarks.glyphs import Glyphs
 
@@ -219,6 +246,7 @@ def _mnist() -> Benchmark:
 
 
 _BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
+    "celeba": _celeba,
     "glyphs": _glyphs,
     "mini-imagenet": _mini_imagenet,
     "mnist": _mnist,

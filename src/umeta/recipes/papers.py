@@ -80,6 +80,14 @@ BIBTEX = {
   pages   = {2278--2324},
   year    = {1998}
 }""",
+    "liu2015celeba": """@inproceedings{liu2015celeba,
+  title     = {Deep Learning Face Attributes in the Wild},
+  author    = {Liu, Ziwei and Luo, Ping and Wang, Xiaogang and Tang, Xiaoou},
+  booktitle = {International Conference on Computer Vision},
+  year      = {2015},
+  eprint    = {1411.7766},
+  archivePrefix = {arXiv}
+}""",
     "johnson2019faiss": """@article{johnson2019faiss,
   title   = {Billion-scale similarity search with {GPUs}},
   author  = {Johnson, Jeff and Douze, Matthijs and J{\\'e}gou, Herv{\\'e}},
@@ -92,6 +100,7 @@ BIBTEX = {
 }
 
 DATA = {
+    "celeba": ["liu2015celeba"],
     "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"],
     "mnist": ["lecun1998mnist"],
     "omniglot": ["lake2015omniglot"],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
-from umeta.benchmarks.benchmark import Benchmark, LabeledImages, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, get_benchmark
 from umeta.benchmarks.oracle import FixedTasks, labeled_tasks
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.progress import Quiet, Reporter
@@ -146,7 +146,7 @@ class TaskKind:
 
 
 def _task_kinds(
-    benchmark: Benchmark, protocol: str, held_out: LabeledImages, question: Question, shipped: ImageLearningProcedure
+    benchmark: Benchmark, protocol: str, held_out: Labeled, question: Question, shipped: ImageLearningProcedure
 ) -> list[TaskKind]:
     fixed = benchmark.fixed_tasks(protocol)
     if fixed and question.ways is None and question.shots is None:
