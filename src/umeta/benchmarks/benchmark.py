@@ -172,6 +172,12 @@ def unlabeled_pool(name: str, images: NDArray[np.uint8], held_out: NDArray[np.ui
     return ArraySource(np.moveaxis(images[order], 1, -1), name)
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question with the nearest of the known names, or nothing if none is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    return f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that nothing has, with the nearest names that something has.
 
@@ -180,9 +186,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         "unknown benchmark 'omniglott': did you mean 'omniglot'? There are: omniglot, glyphs"
     """
     choices = list(known)
-    near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.6)
-    hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return InputError(f"unknown {kind} {name!r}:{hint} There are: {', '.join(choices)}")
+    return InputError(f"unknown {kind} {name!r}:{did_you_mean(name, choices)} There are: {', '.join(choices)}")
 
 
 def check_protocol(benchmark: Benchmark, protocol: str) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from umeta.benchmarks.benchmark import benchmark_names, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import benchmark_names, check_protocol, did_you_mean, get_benchmark
 from umeta.benchmarks.oracle import class_sizes
 from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
@@ -201,6 +201,9 @@ def read_source(request: Request) -> tuple[ImageSource, NDArray[np.integer] | No
         )
     if request.protocol is not None:
         raise InputError(f"--protocol is for benchmarks ({', '.join(benchmark_names())}), and {request.source} is none")
+    nearest = did_you_mean(request.source, benchmark_names())
+    if nearest and not Path(request.source).expanduser().exists():
+        raise InputError(f"source {request.source!r} does not exist:{nearest}")
     return open_source(request.source), None
 
 
