@@ -12,12 +12,13 @@ from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.partition import Partitions
+from umeta.images.source import read_stacked
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.score import measure
 
 rng = Rng.from_seed(0)
 glyphs = get_benchmark("glyphs")
-images = glyphs.pool("scripts")  # uint8 [n, 1, 28, 28]; there are no labels in it
+images = read_stacked(glyphs.pool("scripts"), 28, 1)  # uint8 [n, 1, 28, 28]; there are no labels in it
 
 # 1. An embedding learned without labels.
 encoder = Acai().fit(images, Pace(seconds=30), rng.fork("embedding"))

@@ -10,12 +10,13 @@ from umeta.images.augment import VIEWS
 from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.source import read_stacked
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.recipes.score import measure
 
 rng = Rng.from_seed(0)
 glyphs = get_benchmark("glyphs")
-images = glyphs.pool("scripts")  # uint8 [n, 1, 28, 28]; there are no labels in it
+images = read_stacked(glyphs.pool("scripts"), 28, 1)  # uint8 [n, 1, 28, 28]; there are no labels in it
 
 # 1. Tasks: 256 images as classes, each in one of four orientations; one view to learn from, one to be asked about.
 tasks = InstanceTasks(Pool(images), n_way=256, augment=VIEWS["drawings"], n_turns=4)

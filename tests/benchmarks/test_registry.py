@@ -8,6 +8,7 @@ from umeta.benchmarks.benchmark import (
     class_major_labels,
     data_root,
     get_benchmark,
+    unlabeled_order,
     unlabeled_pool,
 )
 from umeta.core.errors import InputError
@@ -20,7 +21,7 @@ def labeled(labels, names=("a", "b", "c")):
 
 
 def test_every_registered_benchmark_carries_its_name_and_a_default_protocol():
-    assert {"glyphs", "omniglot"} <= set(benchmark_names())
+    assert {"glyphs", "mini-imagenet", "omniglot"} <= set(benchmark_names())
     for name in benchmark_names():
         benchmark = get_benchmark(name)
         assert benchmark.name == name
@@ -43,7 +44,7 @@ def test_a_name_near_nothing_gets_the_whole_list_only():
     assert "omniglot" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["glyphs", "omniglot"])
+@pytest.mark.parametrize("name", benchmark_names())
 @pytest.mark.parametrize("method", ["n_query", "pool", "fixed_tasks"])
 def test_unknown_protocol_is_refused_before_any_file_is_read(name, method, monkeypatch):
     monkeypatch.delenv("UMETA_DATA", raising=False)
@@ -125,10 +126,19 @@ def test_class_major_labels_by_hand():
 
 
 def test_pool_leaves_out_what_is_held_out_and_hides_the_order():
-    images = np.arange(200, dtype=np.uint8).reshape(-1, 2, 1, 1)
+    images = np.arange(200, dtype=np.uint8).reshape(-1, 1, 2, 1)
     held_out = images[[3, 50]].copy()
-    pool = unlabeled_pool(images, held_out)
-    assert sorted(pool[:, 0].ravel().tolist()) == [i for i in range(0, 200, 2) if i not in (6, 100)]
-    assert (np.diff(pool[:, 0].ravel().astype(int)) > 0).mean() < 0.7
-    assert np.array_equal(pool, unlabeled_pool(images, held_out))
-    assert len(unlabeled_pool(images, images)) == 0
+    pool = unlabeled_pool("drawings", images, held_out)
+    shown = np.stack([pool.read(i) for i in range(len(pool))])
+    assert pool.name == "drawings"
+    assert sorted(shown[:, 0, 0].tolist()) == [i for i in range(0, 200, 2) if i not in (6, 100)]
+    assert (shown[:, 1] == shown[:, 0] + 1).all()
+    assert (np.diff(shown[:, 0, 0].astype(int)) > 0).mean() < 0.7
+    assert pool.fingerprint() == unlabeled_pool("drawings", images, held_out).fingerprint()
+
+
+def test_the_order_of_a_pool_is_the_same_for_the_same_images_and_leaves_out_every_copy_of_a_held_out_one():
+    images = [b"a", b"b", b"c", b"b", b"d"]
+    assert sorted(unlabeled_order(images, [b"b"]).tolist()) == [0, 2, 4]
+    assert unlabeled_order(images, [b"b"]).tolist() == unlabeled_order(iter(images), iter([b"b"])).tolist()
+    assert len(unlabeled_order(images, images)) == 0

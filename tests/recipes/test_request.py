@@ -9,7 +9,7 @@ from umeta.core.errors import InputError
 from umeta.recipes.budget import seconds
 from umeta.recipes.papers import BIBTEX, papers_used
 from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
-from umeta.recipes.request import Plan, cautions, resolve, typical_difference
+from umeta.recipes.request import Plan, cautions, read_source, resolve, typical_difference
 
 
 def pool(n):
@@ -49,7 +49,7 @@ def test_a_pool_that_is_too_small():
 
 
 def test_an_oracle_shrinks_to_its_classes():
-    labels = np.repeat([0, 1, 2], [12, 9, 30])
+    labels = np.repeat([0, 1, 2], [12, 9, 30])[None]
     plan = Plan.fit(resolve("photos", "oracle-protonets"), pool(51), labels)
     assert (plan.n_clusters, plan.n_way, plan.n_query) == (0, 3, 8)
 
@@ -151,3 +151,20 @@ def test_a_budget_too_short_to_be_of_use_is_told():
         assert bool(cautions(request, Plan.fit(request, noise(99, side=side)))) is told
     request = resolve("photos", recipe, steps=1)
     assert cautions(request, Plan.fit(request, noise(99))) == []
+
+
+def test_a_misspelled_benchmark_is_asked_about_unless_it_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="source 'mini-imagnet' does not exist: did you mean 'mini-imagenet'"):
+        read_source(resolve("mini-imagnet"))
+    with pytest.raises(InputError, match="source 'photos' does not exist; give a folder of images"):
+        read_source(resolve("photos"))
+    Path("glyph").mkdir()
+    with pytest.raises(InputError, match="no images found in glyph"):
+        read_source(resolve("glyph"))
+
+
+def test_an_oracle_of_many_labelings_takes_its_numbers_from_the_roomiest():
+    labels = np.stack([np.repeat([0, 1, -1], [40, 3, 8]), np.repeat([-1, 1, 0], [20, 12, 19])])
+    plan = Plan.fit(resolve("photos", "oracle-protonets"), pool(51), labels)
+    assert (plan.n_way, plan.n_query) == (2, 11)

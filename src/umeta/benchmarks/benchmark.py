@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umeta.core.errors import InputError
+from umeta.images.source import ArraySource, ImageSource
 
 SplitName = Literal["meta_train", "meta_val", "meta_test"]
+
+
+class Labeled(Protocol):
+    """Images that people labeled, in one way or in many."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 `[n, c, h, w]`."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of different classes that a task may have."""
+
+    @property
+    def labelings(self) -> NDArray[np.integer]:
+        """`[n_labelings, n]`: each row puts the images into classes 0, 1, ..., or into none (-1); a task's classes are of one row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +66,11 @@ class LabeledImages:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def labelings(self) -> NDArray[np.int64]:
+        """The labels as the only row, `[1, n]`."""
+        return self.labels[None]
 
     def subset(self, classes: Sequence[int]) -> LabeledImages:
         """Return the images of some classes, relabeled `0, 1, ...` in the order given.
@@ -85,7 +108,7 @@ class FixedTask:
 
 
 class Benchmark(Protocol):
-    """What `learn` and `evaluate` may ask of a benchmark; every array returned is a fresh copy."""
+    """What `learn` and `evaluate` may ask of a benchmark; every array of labeled images is a fresh copy."""
 
     @property
     def name(self) -> str:
@@ -106,10 +129,10 @@ class Benchmark(Protocol):
     def n_query(self, protocol: str) -> int:
         """Return the query images per class of a sampled task under a protocol."""
 
-    def pool(self, protocol: str) -> NDArray[np.uint8]:
-        """Return the label-free training pool, uint8 `[n, c, h, w]`, in an order that tells nothing about classes."""
+    def pool(self, protocol: str) -> ImageSource:
+        """Return the label-free training pool, in an order that tells nothing about classes."""
 
-    def split(self, protocol: str, name: SplitName) -> LabeledImages:
+    def split(self, protocol: str, name: SplitName) -> Labeled:
         """Return the labeled images of one split; no images and no classes where the protocol has no such split."""
 
     def fixed_tasks(self, protocol: str) -> tuple[FixedTask, ...]:
@@ -121,21 +144,38 @@ def class_major_labels(n_classes: int, n_per_class: int) -> NDArray[np.int64]:
     return np.repeat(np.arange(n_classes, dtype=np.int64), n_per_class)
 
 
-def unlabeled_pool(images: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images without labels: none that is also held out, in an order that does not give the classes away.
+def unlabeled_order(images: Iterable[bytes], held_out: Iterable[bytes]) -> NDArray[np.int64]:
+    """Return which images a pool without labels has: none that is also held out, in an order that does not give the classes away.
 
     Args:
-        images: uint8 `[n, c, h, w]`, in any order.
-        held_out: uint8 `[m, c, h, w]`; an image of the pool that equals one of these byte for byte is left out.
+        images: The bytes of each image, pixels or a compressed file.
+        held_out: Bytes of the same kind; an image that equals one of these is left out.
 
     Returns:
-        The rest, shuffled by a fixed permutation; always the same for the same input.
+        Indices of the rest, in a fixed random order; always the same for the same input.
     """
-    forbidden = {image.tobytes() for image in held_out}
-    kept = np.array([i for i, image in enumerate(images) if image.tobytes() not in forbidden], np.int64)
+    forbidden = {hashlib.blake2b(image).digest() for image in held_out}
+    kept = np.array([i for i, image in enumerate(images) if hashlib.blake2b(image).digest() not in forbidden], np.int64)
     order: NDArray[np.int64] = np.random.Generator(np.random.Philox(key=0)).permutation(kept)
-    pool: NDArray[np.uint8] = images[order]
-    return pool
+    return order
+
+
+def unlabeled_pool(name: str, images: NDArray[np.uint8], held_out: NDArray[np.uint8]) -> ArraySource:
+    """Return images that are in memory as a source without labels, by the rules of `unlabeled_order`.
+
+    Args:
+        name: What to call the pool in messages.
+        images: uint8 `[n, c, h, w]`, in any order.
+        held_out: uint8 `[m, c, h, w]`.
+    """
+    order = unlabeled_order((image.tobytes() for image in images), (image.tobytes() for image in held_out))
+    return ArraySource(np.moveaxis(images[order], 1, -1), name)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question with the nearest of the known names, or nothing if none is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    return f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
@@ -146,9 +186,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         "unknown benchmark 'omniglott': did you mean 'omniglot'? There are: omniglot, glyphs"
     """
     choices = list(known)
-    near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
-    hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return InputError(f"unknown {kind} {name!r}:{hint} There are: {', '.join(choices)}")
+    return InputError(f"unknown {kind} {name!r}:{did_you_mean(name, choices)} There are: {', '.join(choices)}")
 
 
 def check_protocol(benchmark: Benchmark, protocol: str) -> None:
@@ -175,10 +213,22 @@ def data_root(fetch: str = "put each benchmark's archives in one folder, here ca
     return root
 
 
+def find(root: Path, folder: str, *names: str) -> Path | None:
+    """Return the first of `names` that is in `root` or in `root/folder`; None if none is."""
+    places = (place / name for place in (root, root / folder) for name in names)
+    return next((place for place in places if place.exists()), None)
+
+
 def _omniglot() -> Benchmark:
     from umeta.benchmarks.omniglot import Omniglot
 
     return Omniglot()
+
+
+def _celeba() -> Benchmark:
+    from umeta.benchmarks.celeba import Celeba
+
+    return Celeba()
 
 
 def _glyphs() -> Benchmark:
@@ -187,7 +237,25 @@ def _glyphs() -> Benchmark:
     return Glyphs()
 
 
-_BENCHMARKS: dict[str, Callable[[], Benchmark]] = {"glyphs": _glyphs, "omniglot": _omniglot}
+def _mini_imagenet() -> Benchmark:
+    from umeta.benchmarks.mini_imagenet import MiniImagenet
+
+    return MiniImagenet()
+
+
+def _mnist() -> Benchmark:
+    from umeta.benchmarks.mnist import Mnist
+
+    return Mnist()
+
+
+_BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
+    "celeba": _celeba,
+    "glyphs": _glyphs,
+    "mini-imagenet": _mini_imagenet,
+    "mnist": _mnist,
+    "omniglot": _omniglot,
+}
 
 
 def benchmark_names() -> tuple[str, ...]:

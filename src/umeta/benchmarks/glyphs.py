@@ -22,6 +22,7 @@ from umeta.benchmarks.benchmark import (
     unlabeled_pool,
 )
 from umeta.core.errors import InputError
+from umeta.images.source import ArraySource
 
 SIDE = 28
 MARGIN = 1
@@ -77,9 +78,10 @@ class Glyphs:
         check_protocol(self, protocol)
         return 5
 
-    def pool(self, protocol: str) -> NDArray[np.uint8]:
-        """Return the images of `meta_train` without labels, uint8 `[n, 1, 28, 28]`, shuffled."""
-        return unlabeled_pool(self.split(protocol, "meta_train").images, self.split(protocol, "meta_test").images)
+    def pool(self, protocol: str) -> ArraySource:
+        """Return the images of `meta_train` without labels, of 28x28, shuffled."""
+        train, test = self.split(protocol, "meta_train"), self.split(protocol, "meta_test")
+        return unlabeled_pool(f"{self.name}:{protocol}", train.images, test.images)
 
     def split(self, protocol: str, name: SplitName) -> LabeledImages:
         """Return the labeled images of one split, `[n, 1, 28, 28]`, 12 per class; classes carry their Unicode names."""

@@ -20,9 +20,11 @@ from umeta.benchmarks.benchmark import (
     check_protocol,
     class_major_labels,
     data_root,
+    find,
     unlabeled_pool,
 )
 from umeta.core.errors import InputError
+from umeta.images.source import ArraySource
 
 N_CHARACTERS = 1623
 N_BACKGROUND = 964
@@ -91,12 +93,12 @@ class Omniglot:
         check_protocol(self, protocol)
         return 5 if protocol == "cactus" else 15
 
-    def pool(self, protocol: str) -> NDArray[np.uint8]:
-        """Return the label-free training pool, uint8 `[n, 1, 28, 28]`, shuffled."""
+    def pool(self, protocol: str) -> ArraySource:
+        """Return the label-free training pool, images of 28x28, shuffled."""
         images = self.split(protocol, "meta_train").images
         if protocol in ("vinyals", "vinyals-rot4"):
             images = np.concatenate([images, self.split(protocol, "meta_val").images])
-        return unlabeled_pool(images, held_out=self.split(protocol, "meta_test").images)
+        return unlabeled_pool(f"{self.name}:{protocol}", images, self.split(protocol, "meta_test").images)
 
     def split(self, protocol: str, name: SplitName) -> LabeledImages:
         """Return the labeled images of one split, `[n, 1, 28, 28]`, by character; `lake` has no `meta_val`."""
@@ -174,12 +176,12 @@ def _split_characters(protocol: str, names: tuple[str, ...]) -> dict[SplitName, 
 
 @lru_cache(maxsize=1)
 def _load(root: Path) -> Characters:
-    packed = _find(root, "omniglot.npz")
+    packed = find(root, "omniglot", "omniglot.npz")
     if packed is not None:
         characters = _read_packed(packed)
     else:
-        background = _find(root, "images_background.zip", "images_background")
-        evaluation = _find(root, "images_evaluation.zip", "images_evaluation")
+        background = find(root, "omniglot", "images_background.zip", "images_background")
+        evaluation = find(root, "omniglot", "images_evaluation.zip", "images_evaluation")
         if background is None or evaluation is None:
             raise InputError(f"omniglot not found in {root}: {_FETCH.replace('FOLDER', str(root))}")
         parts = read_archive(background), read_archive(evaluation)
@@ -203,7 +205,7 @@ def _read_packed(path: Path) -> Characters:
 
 @lru_cache(maxsize=1)
 def _load_lake_runs(root: Path) -> tuple[FixedTask, ...]:
-    path = _find(root, "all_runs.zip", "all_runs", "omniglot_lake_runs.zip", "omniglot_lake_runs")
+    path = find(root, "omniglot", "all_runs.zip", "all_runs", "omniglot_lake_runs.zip", "omniglot_lake_runs")
     if path is None:
         raise InputError(f"Lake's runs not found in {root}: {_FETCH_LAKE.replace('FOLDER', str(root))}")
     files = _read_tree(path)
@@ -230,11 +232,6 @@ def _lake_run(files: dict[str, bytes], answer_name: str) -> FixedTask:
 
     support = LabeledImages(stack(class_files), class_major_labels(len(class_files), 1), class_names)
     return FixedTask(support, LabeledImages(stack(sorted(answers)), query_labels, class_names))
-
-
-def _find(root: Path, *names: str) -> Path | None:
-    places = (folder / name for folder in (root, root / "omniglot") for name in names)
-    return next((place for place in places if place.exists()), None)
 
 
 def _read_tree(path: Path) -> dict[str, bytes]:

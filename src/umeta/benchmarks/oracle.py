@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from umeta.benchmarks.benchmark import FixedTask, LabeledImages
+from umeta.benchmarks.benchmark import FixedTask, Labeled
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 from umeta.images.episode import Episode, Episodes, Pool
@@ -14,8 +14,38 @@ from umeta.images.partition.partition import Partitions
 from umeta.images.tasks.partition_tasks import PartitionTasks
 
 
-def labeled_tasks(labeled: LabeledImages, pool: Pool, *, n_way: int, k_shot: int, n_query: int) -> PartitionTasks:
-    """Draw few-shot tasks from true classes.
+def class_sizes(labelings: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+    """Return how many images each class of each labeling has, the smallest first."""
+    return [np.sort(np.bincount(one[one >= 0])) for one in labelings]
+
+
+def usable_labelings(labelings: NDArray[np.integer], *, n_way: int, k_shot: int, n_query: int) -> NDArray[np.integer]:
+    """Return the labelings that have `n_way` classes with images enough for a task.
+
+    Args:
+        labelings: Shape [n_labelings, n]; -1 means in no class.
+        n_way: Classes per task.
+        k_shot: Support images per class.
+        n_query: Query images per class.
+
+    Raises:
+        InputError: There is none; the message names the largest numbers that work.
+    """
+    sizes = class_sizes(labelings)
+    n_classes = max(map(len, sizes), default=0)
+    if n_way > n_classes:
+        raise InputError(f"there are {n_classes} classes, so {n_way}-way tasks are not possible; use at most {n_classes} ways")
+    room = np.array([one[-n_way] if len(one) >= n_way else 0 for one in sizes])
+    if room.max() < k_shot + n_query:
+        raise InputError(
+            f"{k_shot} shots + {n_query} queries need {k_shot + n_query} images per class, but {n_way} classes have at most {room.max()}; "
+            f"use at most {max(room.max() - k_shot, 0)} queries"
+        )
+    return labelings[room >= k_shot + n_query]
+
+
+def labeled_tasks(labeled: Labeled, pool: Pool, *, n_way: int, k_shot: int, n_query: int) -> PartitionTasks:
+    """Draw few-shot tasks from true classes: a labeling that has enough of them, then its classes.
 
     Args:
         labeled: Whose labels are used.
@@ -27,19 +57,8 @@ def labeled_tasks(labeled: LabeledImages, pool: Pool, *, n_way: int, k_shot: int
     Raises:
         InputError: Too few classes, or too few images in each; the message names the largest numbers that work.
     """
-    counts = np.bincount(labeled.labels, minlength=labeled.n_classes)
-    if n_way > labeled.n_classes:
-        raise InputError(
-            f"there are {labeled.n_classes} classes, so {n_way}-way tasks are not possible; use at most {labeled.n_classes} ways"
-        )
-    enough = int((counts >= k_shot + n_query).sum())
-    if enough < n_way:
-        most = int(np.sort(counts)[-n_way])
-        raise InputError(
-            f"{k_shot} shots + {n_query} queries need {k_shot + n_query} images per class, but {n_way} classes have at most {most}; "
-            f"use at most {max(most - k_shot, 0)} queries"
-        )
-    return PartitionTasks(pool, Partitions.from_labels([labeled.labels], k_shot + n_query), n_way, k_shot, n_query)
+    labelings = usable_labelings(labeled.labelings, n_way=n_way, k_shot=k_shot, n_query=n_query)
+    return PartitionTasks(pool, Partitions.from_labels(list(labelings), k_shot + n_query), n_way, k_shot, n_query)
 
 
 @dataclass(frozen=True)

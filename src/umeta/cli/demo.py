@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umeta.benchmarks.benchmark import get_benchmark
+from umeta.benchmarks.glyphs import Glyphs
 from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
@@ -40,7 +40,7 @@ def run_demo(out: Path, budget_s: float, seed: int, began: float) -> int:
 
 def _adapt_five(out: Path, seed: int) -> None:
     """Teach five held-out characters from one example each, save the classifier, and read the rest of their images."""
-    labeled = get_benchmark("glyphs").split("scripts", "meta_test")
+    labeled = Glyphs().split("scripts", "meta_test")
     chosen = np.random.Generator(np.random.Philox(seed)).choice(labeled.n_classes, N_CLASSES, replace=False)
     first, rest, rest_names = [], [], []
     for index in chosen:

@@ -49,7 +49,7 @@ class Report:
         protocol: Which classes are held out, and how tasks are drawn.
         seed: Of the run that was scored; the tasks have a seed of their own, `task_seed`.
         task_seed: Equal task seeds give equal tasks.
-        labels_seen: Labels used in training and in model selection.
+        labels_seen: Labeled images used in training and in model selection; one with many attributes counts once.
         facts: Classes and images per split, and whatever else a reader needs.
         rows: The results.
     """

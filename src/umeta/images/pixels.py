@@ -99,6 +99,8 @@ def fit_square(pixels: Pixels, size: int, n_channels: int) -> Pixels:
     resized with an antialiased Lanczos filter; that is a resize of the short side followed by a center crop, at less
     cost for long panoramas. A square that has the size already keeps its bits.
     """
+    if pixels.shape == ((size, size) if n_channels == 1 else (size, size, n_channels)):
+        return np.ascontiguousarray(pixels.reshape(size, size, n_channels).transpose(2, 0, 1))
     side = min(pixels.shape[:2])
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
     image = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))

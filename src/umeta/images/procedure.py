@@ -21,6 +21,7 @@ from umeta.images.learners.classifier import ImageClassifier, ImageProcedure
 from umeta.images.learners.maml import GradientClassifier, GradientProcedure
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure
 from umeta.images.pixels import decode_file, decode_image, fit_square
+from umeta.images.source import ArraySource, read_stacked
 
 PROCEDURE, CLASSIFIER = "procedure", "classifier"
 _PROCEDURES: Mapping[str, Callable[..., ImageProcedure]] = {
@@ -79,7 +80,9 @@ class Preparation:
         """Return uint8 images [n, c, h, w] in this size and with these channels."""
         if images.shape[1:] == (self.channels, self.side, self.side):
             return images
-        return np.stack([self.pixels(image) for image in images]).reshape(-1, self.channels, self.side, self.side)
+        if len(images) == 0:
+            return np.empty((0, self.channels, self.side, self.side), np.uint8)
+        return read_stacked(ArraySource(np.moveaxis(images, 1, -1), "images"), self.side, self.channels)
 
 
 @dataclass(frozen=True)

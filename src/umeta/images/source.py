@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -17,7 +18,7 @@ from PIL import Image
 
 from umeta.core.errors import InputError, UmetaError
 from umeta.images.pixels import BadImageError as BadImageError
-from umeta.images.pixels import Pixels, decode_file, gray_if_equal
+from umeta.images.pixels import Pixels, decode_file, fit_square, gray_if_equal
 
 IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
@@ -266,6 +267,28 @@ def read_all(
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def read_stacked(source: ImageSource, size: int, n_channels: int) -> Pixels:
+    """Decode a whole source into one array in memory, on all cores.
+
+    Returns:
+        uint8 `[n, n_channels, size, size]`, each image brought there by `fit_square`.
+
+    Raises:
+        BadImageError: If one image cannot be used.
+    """
+    images = np.empty((len(source), n_channels, size, size), np.uint8)
+
+    def fit(pixels: Pixels) -> Pixels:
+        return fit_square(pixels, size, n_channels)
+
+    with closing(read_all(source, range(len(source)), fit, os.cpu_count() or 1)) as results:
+        for index, result in results:
+            if isinstance(result, BadImageError):
+                raise result
+            images[index] = result
+    return images
 
 
 def _is_candidate(entry: os.DirEntry[str]) -> bool:

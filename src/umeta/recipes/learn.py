@@ -15,6 +15,7 @@ from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
 from umeta.artifacts.run import RunFolder, StageObserver
+from umeta.benchmarks.oracle import usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.memory import keep_large_blocks
@@ -153,7 +154,7 @@ class Learning:
         write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
         return compact.int()
 
-    def tasks(self, cache: ImageCache, labels: NDArray[np.int64] | None, plan: Plan) -> PartitionTasks | InstanceTasks:
+    def tasks(self, cache: ImageCache, labels: NDArray[np.integer] | None, plan: Plan) -> PartitionTasks | InstanceTasks:
         """Propose tasks: from images, from clusters, or for an oracle from labels."""
         pool, recipe = Pool(cache.images), self.recipe
         augment = VIEWS.get(plan.augment)
@@ -161,7 +162,10 @@ class Learning:
             if augment is None:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
             return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns)
-        cells = [labels] if labels is not None else list(self.partitions(self.embedding(cache), plan).numpy())
+        if labels is not None:
+            cells = list(usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query))
+        else:
+            cells = list(self.partitions(self.embedding(cache), plan).numpy())
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
@@ -293,6 +297,7 @@ def learn(
     try:
         work = Learning(request, run, reporter, stop or (lambda: False))
         cache = work.cache(source, labeled=labels is not None)
+        del source  # it may hold all images, which are on disk by now
         found = Plan.fit(request, cache, labels)
         reporter.note(found.told())
         for caution in cautions(request, found):
@@ -327,7 +332,7 @@ def learn(
                 "agreement": round(reached, 4),
                 "n_partitions": tasks.partitions.n_partitions if isinstance(tasks, PartitionTasks) else 0,
                 "papers": papers_used(request, method),
-                "labels_seen": {"meta_train": 0 if labels is None else len(labels), "meta_val": 0},
+                "labels_seen": {"meta_train": 0 if labels is None else labels.shape[1], "meta_val": 0},
                 "skipped": cache.info["n_skipped"],
                 "threads": torch.get_num_threads(),
             },

@@ -57,6 +57,37 @@ BIBTEX = {
   pages   = {1332--1338},
   year    = {2015}
 }""",
+    "vinyals2016matching": """@inproceedings{vinyals2016matching,
+  title     = {Matching Networks for One Shot Learning},
+  author    = {Vinyals, Oriol and Blundell, Charles and Lillicrap, Timothy and Kavukcuoglu, Koray and Wierstra, Daan},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  eprint    = {1606.04080},
+  archivePrefix = {arXiv}
+}""",
+    "ravi2017optimization": """@inproceedings{ravi2017optimization,
+  title     = {Optimization as a Model for Few-Shot Learning},
+  author    = {Ravi, Sachin and Larochelle, Hugo},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017}
+}""",
+    "lecun1998mnist": """@article{lecun1998mnist,
+  title   = {Gradient-based learning applied to document recognition},
+  author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume  = {86},
+  number  = {11},
+  pages   = {2278--2324},
+  year    = {1998}
+}""",
+    "liu2015celeba": """@inproceedings{liu2015celeba,
+  title     = {Deep Learning Face Attributes in the Wild},
+  author    = {Liu, Ziwei and Luo, Ping and Wang, Xiaogang and Tang, Xiaoou},
+  booktitle = {International Conference on Computer Vision},
+  year      = {2015},
+  eprint    = {1411.7766},
+  archivePrefix = {arXiv}
+}""",
     "johnson2019faiss": """@article{johnson2019faiss,
   title   = {Billion-scale similarity search with {GPUs}},
   author  = {Johnson, Jeff and Douze, Matthijs and J{\\'e}gou, Herv{\\'e}},
@@ -68,6 +99,13 @@ BIBTEX = {
 }""",
 }
 
+DATA = {
+    "celeba": ["liu2015celeba"],
+    "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"],
+    "mnist": ["lecun1998mnist"],
+    "omniglot": ["lake2015omniglot"],
+}
+
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:
     """Return the keys of the papers that a run used: those of its recipe that it took up, its clustering's and its data's.
@@ -77,4 +115,4 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
         embedding: The method that made the embedding; None if there is none.
     """
     keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
-    return keys + ["johnson2019faiss"] * (embedding is not None) + ["lake2015omniglot"] * (request.source == "omniglot")
+    return keys + ["johnson2019faiss"] * (embedding is not None) + DATA.get(request.source, [])

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from umeta.benchmarks.benchmark import benchmark_names, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import benchmark_names, check_protocol, did_you_mean, get_benchmark
+from umeta.benchmarks.oracle import class_sizes
 from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
 from umeta.images.source import ArraySource, ImageSource, open_source
@@ -70,7 +71,7 @@ class Plan:
     downsample: Literal["pool", "stem", "stride"]
 
     @classmethod
-    def fit(cls, request: "Request", cache: ImageCache, labels: NDArray[np.int64] | None = None) -> "Plan":
+    def fit(cls, request: "Request", cache: ImageCache, labels: NDArray[np.integer] | None = None) -> "Plan":
         """Choose what the recipe leaves open, and shrink its numbers to a small pool, or to an oracle's classes.
 
         Raises:
@@ -91,9 +92,10 @@ class Plan:
             downsample=_downsample(recipe, request.budget_s, side),
         )
         if labels is not None:
-            counts = np.sort(np.bincount(labels))
-            n_way = min(recipe.n_way, len(counts))
-            return replace(whole, n_way=n_way, n_query=min(recipe.n_query, int(counts[-n_way]) - recipe.k_shot))
+            sizes = class_sizes(labels)
+            n_way = min(recipe.n_way, max(map(len, sizes)))
+            room = max(int(one[-n_way]) for one in sizes if len(one) >= n_way)
+            return replace(whole, n_way=n_way, n_query=min(recipe.n_query, room - recipe.k_shot))
         return whole._of_instances(cache.images) if recipe.proposal == "instances" else whole._of_clusters(recipe)
 
     def _of_instances(self, images: NDArray[np.uint8]) -> "Plan":
@@ -178,8 +180,8 @@ def are_drawings(images: NDArray[np.uint8]) -> bool:
     return bool(np.median(counts.max(1)) > some.shape[1] / 2)
 
 
-def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None]:
-    """Return where the images come from, and their labels for an oracle only.
+def read_source(request: Request) -> tuple[ImageSource, NDArray[np.integer] | None]:
+    """Return where the images come from, and for an oracle only their labels, shape [n_labelings, n_images].
 
     Raises:
         InputError: No such source or protocol, or an oracle without a benchmark.
@@ -189,15 +191,19 @@ def read_source(request: Request) -> tuple[ImageSource, NDArray[np.int64] | None
         benchmark = get_benchmark(request.source)
         protocol = request.protocol or benchmark.protocols[0]
         check_protocol(benchmark, protocol)
-        labeled = benchmark.split(protocol, "meta_train") if oracle else None
-        images = labeled.images if labeled is not None else benchmark.pool(protocol)
-        return ArraySource(np.moveaxis(images, 1, -1), f"{request.source}:{protocol}"), labeled.labels if labeled is not None else None
+        if not oracle:
+            return benchmark.pool(protocol), None
+        labeled = benchmark.split(protocol, "meta_train")
+        return ArraySource(np.moveaxis(labeled.images, 1, -1), f"{request.source}:{protocol}"), labeled.labelings
     if oracle:
         raise InputError(
             f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none"
         )
     if request.protocol is not None:
         raise InputError(f"--protocol is for benchmarks ({', '.join(benchmark_names())}), and {request.source} is none")
+    nearest = did_you_mean(request.source, benchmark_names())
+    if nearest and not Path(request.source).expanduser().exists():
+        raise InputError(f"source {request.source!r} does not exist:{nearest}")
     return open_source(request.source), None
 
 

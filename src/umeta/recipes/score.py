@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
-from umeta.benchmarks.benchmark import Benchmark, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, get_benchmark
 from umeta.benchmarks.oracle import FixedTasks, labeled_tasks
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.progress import Quiet, Reporter
@@ -84,7 +84,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     benchmark = get_benchmark(question.benchmark)
     protocol = question.protocol or (manifest["protocol"] if manifest["source"] == benchmark.name else None) or benchmark.protocols[0]
     check_protocol(benchmark, protocol)
-    overlap = _overlap(run, benchmark, protocol)
+    held_out, fixed = benchmark.split(protocol, "meta_test"), benchmark.fixed_tasks(protocol)
+    overlap = _overlap(run, [held_out.images, *(part.images for task in fixed for part in (task.support, task.query))])
     if overlap and not question.allow_overlap:
         raise InputError(
             f"{overlap} test images of {benchmark.name} {protocol} were in this run's training pool, so the result would not be held out; "
@@ -101,7 +102,7 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
         found = _baselines(run, shipped, question.n_tasks).items()
         methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}
     rows: list[Row] = []
-    kinds = _task_kinds(benchmark, protocol, question, shipped)
+    kinds = _task_kinds(benchmark, protocol, held_out, question, shipped)
     total, done = len(kinds) * len(methods), 0
     for tasks in kinds:
         for name, (method, n_tasks, labels_seen) in methods.items():
@@ -111,7 +112,6 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
             scores = evaluate(method, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
             rows.append(_row(name, tasks, scores, method.transductive, labels_seen, overlap))
             done += 1
-    held_out = benchmark.split(protocol, "meta_test")
     facts: dict[str, Any] = {
         "meta_test_classes": held_out.n_classes,
         "meta_test_images": len(held_out.images),
@@ -145,17 +145,18 @@ class TaskKind:
     n_fixed: int = 0
 
 
-def _task_kinds(benchmark: Benchmark, protocol: str, question: Question, shipped: ImageLearningProcedure) -> list[TaskKind]:
+def _task_kinds(
+    benchmark: Benchmark, protocol: str, held_out: Labeled, question: Question, shipped: ImageLearningProcedure
+) -> list[TaskKind]:
     fixed = benchmark.fixed_tasks(protocol)
     if fixed and question.ways is None and question.shots is None:
         tasks = FixedTasks.gather(fixed, shipped.preparation.pool)
         n_way, n_image = tasks.indices.shape[1:]
         return [TaskKind(tasks, n_way, tasks.k_shot, n_image - tasks.k_shot, len(fixed))]
-    labeled = benchmark.split(protocol, "meta_test")
-    pool = Pool(shipped.preparation.pool(labeled.images))
+    pool = Pool(shipped.preparation.pool(held_out.images))
     n_query = question.queries or benchmark.n_query(protocol)
     return [
-        TaskKind(labeled_tasks(labeled, pool, n_way=n_way, k_shot=k_shot, n_query=n_query), n_way, k_shot, n_query)
+        TaskKind(labeled_tasks(held_out, pool, n_way=n_way, k_shot=k_shot, n_query=n_query), n_way, k_shot, n_query)
         for n_way in question.ways or benchmark.ways
         for k_shot in question.shots or benchmark.shots
     ]
@@ -178,11 +179,9 @@ def _baselines(run: Path, shipped: ImageLearningProcedure, n_tasks: int) -> dict
     return found
 
 
-def _overlap(run: Path, benchmark: Benchmark, protocol: str) -> int:
+def _overlap(run: Path, test: Sequence[NDArray[np.uint8]]) -> int:
     pool = {row.tobytes() for row in ImageCache.open(run / "cache").hashes}
-    images = [benchmark.split(protocol, "meta_test").images]
-    images += [part.images for task in benchmark.fixed_tasks(protocol) for part in (task.support, task.query)]
-    pixels = (image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1) for group in images for image in group)
+    pixels = (image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1) for images in test for image in images)
     return sum(content_hash(one) in pool for one in pixels)
 
 
