@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from umeta.api import load
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
-from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import CLASSIFIER, NamedClassifier
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan
@@ -155,6 +156,7 @@ def run_evaluate(verb: Evaluate) -> int:
         allow_overlap=verb.allow_overlap,
         norm=verb.norm,
         task_seed=verb.task_seed,
+        heads=verb.head,
     )
     with reporting() as reporter:
         report = score(verb.run_folder, question, reporter)
@@ -173,7 +175,7 @@ def run_evaluate(verb: Evaluate) -> int:
 
 def run_adapt(verb: Adapt) -> int:
     """Read labeled images, adapt, and write the classifier."""
-    procedure = ImageLearningProcedure.load(verb.run_folder)
+    procedure = load(verb.run_folder, head=verb.head)
     if not verb.support.is_dir():
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():
