@@ -91,8 +91,8 @@ def request_of(verb: Learn) -> Request:
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
         flag = next(flag for flag, value in clustering.items() if value is not None)
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
-    if verb.splits is not None and recipe.objective != "episode":
-        raise InputError(f"--splits is for recipes that score episodes; {recipe.name} compares all pairs of views")
+    if verb.splits is not None and (recipe.learner != "protonets" or recipe.objective != "episode"):
+        raise InputError(f"--splits is for ProtoNets that score episodes; {recipe.name} does not")
     if verb.norm is not None and recipe.learner != "maml":
         raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
     budget_s = None if verb.budget is None else seconds(verb.budget)

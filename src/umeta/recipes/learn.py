@@ -31,8 +31,10 @@ from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
+from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
+from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import reciprocal_neighbors
@@ -41,6 +43,7 @@ from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
+from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
@@ -49,6 +52,7 @@ from umeta.recipes.request import Plan, Request, cautions, read_source
 StateT = TypeVar("StateT", bound=TrainState)
 CLOSING_S = 1.0
 PARTITION_SHARE = 1 / 6
+HEAD_WAYS, HEAD_SHOTS, HEAD_QUERIES = 64, 5, 3
 
 
 class Learning:
@@ -154,7 +158,7 @@ class Learning:
         if recipe.proposal == "instances":
             if augment is None:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
-            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns)
+            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, clean_support=recipe.clean_support)
         cells = [labels] if labels is not None else list(self.partitions(self.embedding(cache), plan).numpy())
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
@@ -180,6 +184,17 @@ class Learning:
             share = None if number == n_rounds else 1 - recipe.rounds_share * (1 - number / n_rounds)
             procedure = self.stage(name, learner, tasks, share, state, rng.fork(name))
         return procedure, tasks
+
+    def practice_in_context(self, tasks: InstanceTasks, plan: Plan) -> tuple[ImageProcedure, InstanceTasks]:
+        """Practice the network on tasks of views, then a head on it on larger ones with mixtures; returns the last tasks too."""
+        rng, learner = self.rng.fork("meta"), make_learner(self.recipe, plan)
+        encoder = self.stage("meta_train", learner, tasks, 1 - self.recipe.head_share, learner.init(rng.fork("init")), rng)
+        assert isinstance(encoder, PrototypeProcedure)
+        n_way = min(HEAD_WAYS, tasks.n_way)
+        mixtures = Mixtures(tasks.augment, tasks.pool, HEAD_SHOTS + HEAD_QUERIES, HEAD_SHOTS, tasks.n_turns)
+        tasks = replace(tasks, n_way=n_way, k_shot=HEAD_SHOTS, n_query=HEAD_QUERIES, augment=mixtures)
+        head, rng = ContextLearner(encoder), rng.fork("head")
+        return self.stage("head", head, tasks, None, head.init(rng.fork("init")), rng), tasks
 
     def stage(
         self,
@@ -219,7 +234,12 @@ class Learning:
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
-    if recipe.learner == "protonets":
+    if recipe.learner == "psco":
+        # Four shots on photos and one on drawings, as the authors have it.
+        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample)
+        n_queue = min(PsCo.n_queue, plan.n_images * plan.n_turns)
+        return PsCo(net, n_queue, 4 if plan.augment == "photos" else 1, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    if recipe.learner in ("protonets", "in-context"):
         net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.metric.kind == "cosine")
         return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
@@ -283,7 +303,11 @@ def learn(
             reporter.note(caution)
         tasks = work.tasks(cache, labels, found)
         found = replace(found, n_way=tasks.n_way)
-        learned, tasks = work.practice(tasks, found)
+        if request.recipe.learner == "in-context":
+            assert isinstance(tasks, InstanceTasks)
+            learned, tasks = work.practice_in_context(tasks, found)
+        else:
+            learned, tasks = work.practice(tasks, found)
         procedure = ImageLearningProcedure(learned, Preparation(found.channels, found.side), request.recipe.name)
         procedure.save(out / "procedure")
         draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
