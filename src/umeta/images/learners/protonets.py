@@ -142,7 +142,8 @@ class ProtoNets:
             one a 1-shot prototype (NT-Xent), which takes more comparisons from the same embedding; cosine metric only.
         lr: AdamW's first learning rate; it follows half a cosine to 0.
         weight_decay: AdamW's.
-        average: Share that the exported average of the weights keeps at each step; 0 exports the last weights.
+        average: Share that the exported average of the weights keeps at each step, less in the first ones (see `warmed`); 0 exports the
+            last weights.
         n_splits: Episodes made from each embedded one, by drawing its support anew; 1 is the published form.
 
     Source:
@@ -181,7 +182,7 @@ class ProtoNets:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if self.average:
-            follow(state.modules["average"], net, self.average)
+            follow(state.modules["average"], net, warmed(self.average, steps_taken(optimizer)))
         return state, {"loss": loss.item(), "accuracy": right.item()}
 
     def _score(self, embedding: Float[Tensor, "n_task n_way n_image dim"], tasks: Episodes, rng: Rng) -> tuple[Tensor, Tensor]:
@@ -205,6 +206,16 @@ def frozen(net: nn.Module) -> Conv4:
     copy = Conv4(net.config, torch.Generator()).eval()
     copy.load_state_dict(net.state_dict())
     return copy.requires_grad_(False)
+
+
+def steps_taken(optimizer: torch.optim.Optimizer) -> int:
+    """Return how many steps an Adam has taken, which its state keeps."""
+    return int(next(iter(optimizer.state.values()))["step"])
+
+
+def warmed(share: float, n_steps: int) -> float:
+    """Return the share that a running average keeps after so many steps: less at first, lest it remember random weights for long."""
+    return min(share, (1 + n_steps) / (10 + n_steps))
 
 
 @torch.no_grad()
