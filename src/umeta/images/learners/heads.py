@@ -247,7 +247,7 @@ class InContext:
         codes = torch.randn(n_way, self.net.config.width, generator=rng.fork("codes").torch(support.device), device=support.device)
         vectors, batch = F.normalize(support, dim=-1), support.shape[:-2]
         memory, moved = self.net.support(_tasks(vectors), _tasks(codes[labels.long()]))
-        centers = self.metric.centers(vectors + moved.view_as(vectors), labels, n_way)
+        centers = self.metric.centers(self._moved(vectors, moved), labels, n_way)
         return {"memory": memory.view(*batch, *memory.shape[1:]), "centers": centers, "codes": codes}
 
     def logits(self, queries: Tensor, fitted: Fitted) -> Tensor:
@@ -255,8 +255,12 @@ class InContext:
         vectors, memory = F.normalize(queries, dim=-1), fitted["memory"]
         moved, read = self.net.queries(_tasks(vectors), memory.reshape(-1, *memory.shape[-3:]))
         named = read.view(*queries.shape[:-1], -1) @ fitted["codes"].T / self.net.config.width**0.5
-        scores: Tensor = self.metric.logits(vectors + moved.view_as(vectors), fitted["centers"]) + named
+        scores: Tensor = self.metric.logits(self._moved(vectors, moved), fitted["centers"]) + named
         return scores
+
+    def _moved(self, vectors: Tensor, by: Tensor) -> Tensor:
+        # Scores are divided by the temperature; multiplied by it, a move changes them by about its own length.
+        return vectors + self.metric.temperature * by.view_as(vectors)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the transformer's weights."""
