@@ -134,8 +134,8 @@ def psco() -> Recipe:
         n_way=256,
         n_query=1,
         augment="auto",
-        lr=0.03,
-        weight_decay=5e-4,
+        lr=2e-3,
+        weight_decay=1e-4,
         n_splits=1,
     )
 

@@ -25,10 +25,9 @@ def tasks(tiny_pool):
     return InstanceTasks(tiny_pool, 16, RandomViews(), n_turns=4)
 
 
-@pytest.mark.parametrize("learner", [PSCO, replace(PSCO, optimizer="adamw", lr=1e-3)])
-def test_contract(tasks, tiny_tasks, rng, learner):
-    check_metalearner(learner, tasks)
-    check_procedure(learner.export(learner.init(rng)), replace(tiny_tasks, k_shot=2, n_query=3).sample(rng))
+def test_contract(tasks, tiny_tasks, rng):
+    check_metalearner(PSCO, tasks)
+    check_procedure(PSCO.export(PSCO.init(rng)), replace(tiny_tasks, k_shot=2, n_query=3).sample(rng))
 
 
 def test_the_queue_replaces_the_oldest():
@@ -58,13 +57,13 @@ def test_a_step_is_the_published_loss_and_remembers_the_keys(tasks, rng):
     torch.testing.assert_close(again.modules["queue"].vectors[:16], kept, atol=1e-4, rtol=1e-4)
     before, after = (PSCO.init(rng).modules["fast"].state_dict(), again.modules["fast"].state_dict())
     weight = again.modules["slow"].state_dict()["0.convs.0.weight"]
-    torch.testing.assert_close(weight, 0.99 * before["0.convs.0.weight"] + 0.01 * after["0.convs.0.weight"])
+    torch.testing.assert_close(weight, 2 / 11 * before["0.convs.0.weight"] + 9 / 11 * after["0.convs.0.weight"])
 
 
 def test_practice_carries_over_to_classes(tiny_pool, tiny_tasks, rng):
     test = tiny_tasks.sample_batch(rng.fork("test"), 50)
     tasks = InstanceTasks(tiny_pool, 48, RandomViews(), n_turns=4)
-    learner = replace(PSCO, n_queue=256, n_shots=1)
+    learner = replace(PSCO, n_queue=256, n_shots=1, lr=1e-2)
     trained = meta_train(learner, tasks, meta_batch_size=1, pace=Pace(120), rng=rng)
     untrained = learner.export(learner.init(rng.fork("init")))
     before, after = (float(accuracy(procedure.logits(test, rng), test.labels(4)).mean()) for procedure in (untrained, trained))
