@@ -45,9 +45,16 @@ def learn(
     return _learn(request, Path(out), resume=resume, overwrite=overwrite)
 
 
-def load(run: str | Path) -> ImageLearningProcedure:
-    """Return the learning procedure of a finished run."""
-    return ImageLearningProcedure.load(run)
+def load(run: str | Path, *, head: str | None = None) -> ImageLearningProcedure:
+    """Return the learning procedure of a finished run.
+
+    Args:
+        run: The run folder.
+        head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune" or "em" (transductive: what is predicted
+            for an image depends on the images given with it); None as it was learned.
+    """
+    procedure = ImageLearningProcedure.load(run)
+    return procedure if head is None else procedure.with_head(head, run)
 
 
 def load_classifier(folder: str | Path) -> NamedClassifier:

@@ -198,3 +198,25 @@ def test_artifacts_of_another_kind(umeta, run, classifier, glyph_classes, make, 
     assert (answer.code, "'classifier' artifact" in answer.error) == (1, True)
     assert umeta("predict", tmp_path / "nothing", "x.png").code == 2
     assert umeta("adapt", run, "--support", tmp_path / "nothing", "--out", tmp_path / "clf").code == 2
+
+
+def test_a_head_is_chosen_when_adapting(umeta, make, run, glyph_classes, tmp_path):
+    import umeta as library
+
+    support = make.support(tmp_path / "labeled", glyph_classes, [3, 2])
+    images = sorted(support.rglob("*.png"))
+    for head in ("tune", "em"):
+        assert umeta("adapt", run, "--support", support, "--out", tmp_path / head, "--head", head).code == 0
+    tuned, mixed = (library.load_classifier(tmp_path / head).predict_proba(images) for head in ("tune", "em"))
+    names = [path.parent.name for path in images]
+    np.testing.assert_allclose(library.load(run, head="tune").adapt((images, names)).predict_proba(images), tuned, atol=1e-5)
+    assert not np.allclose(tuned, mixed, atol=1e-3)
+
+
+def test_the_names_of_heads_on_the_command_line_are_all_there_are():
+    from typing import get_args
+
+    from umeta.cli.verbs import Head
+    from umeta.images.learners.heads import HEADS
+
+    assert get_args(Head) == tuple(HEADS)

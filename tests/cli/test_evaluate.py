@@ -72,6 +72,26 @@ def test_norm_is_refused_for_protonets(umeta, scored):
     assert "gradient learners" in answer.error
 
 
+def test_heads_are_rows_of_their_own_on_the_same_tasks(umeta, scored, tmp_path):
+    plain = umeta("evaluate", scored, *SMALL, "--json").json["results"][0]
+    answer = umeta("evaluate", scored, *SMALL, "--head", "em", "prototypes", "center", "--json")
+    assert [(row["method"], row["transductive"]) for row in answer.json["results"]] == [
+        ("cactus-protonets (em)", True),
+        ("cactus-protonets (prototypes)", False),
+        ("cactus-protonets (center)", False),
+    ]
+    assert answer.json["results"][1]["accuracy"] == plain["accuracy"]
+    kept = json.loads((scored / "evaluation" / "glyphs-scripts.json").read_text())
+    assert len(kept["results"]) == 4
+
+
+def test_heads_are_refused_for_maml_and_by_name(umeta, scored_maml, scored):
+    answer = umeta("evaluate", scored_maml, *SMALL, "--head", "tune")
+    assert (answer.code, "heads work on an embedding, and cactus-maml has none" in answer.error) == (2, True)
+    assert umeta("evaluate", scored, *SMALL, "--head", "svm").code == 2
+    assert umeta("evaluate", scored_maml, *SMALL, "--head", "em", "--norm", "stored").code == 2
+
+
 def test_baselines_are_named_and_saw_no_labels(umeta, scored):
     answer = umeta("evaluate", scored, "--on", "glyphs", "--ways", 5, "--shots", 1, "--tasks", 4, "--baselines", "--json")
     methods = {row["method"]: row for row in answer.json["results"]}

@@ -89,6 +89,22 @@ def test_rounds_that_were_killed_and_stopped_end_with_the_same_weights(umeta, st
     assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(("recipe", "last_stage"), [("protoclr", "meta_train"), ("psco", "meta_train"), ("in-context", "head")])
+def test_every_learner_on_instances_ends_with_the_same_weights(umeta, stopped, source, tmp_path, recipe, last_stage):
+    learn = ("learn", source, "--recipe", recipe, "--image-size", 14, "--steps", 4, "--out")
+    assert umeta(*learn, tmp_path / "whole").code == 0
+    broken = (*learn, tmp_path / "broken")
+    code, _ = stopped(broken, AT_STEP, stage="meta_train", step=3, number=signal.SIGKILL, every_s=0)
+    assert code == -signal.SIGKILL
+    code, err = stopped(broken, AT_STEP, stage=last_stage, step=3, number=signal.SIGTERM, every_s=20)
+    assert code == 130
+    assert "meta_train: goes on at step 2" in err
+    answer = umeta(*broken, "--resume")
+    assert answer.code == 0, answer.err
+    assert f"{last_stage}: goes on at step 3" in answer.err
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("recipe", ["cactus-protonets", "cactus-maml"])
 def test_killed_and_stopped_runs_end_with_the_same_weights(umeta, stopped, source, tmp_path, recipe):
     learn = ("learn", source, "--recipe", recipe, "--partitions", 2, "--steps", STEPS, "--out")

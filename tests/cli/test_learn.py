@@ -243,7 +243,7 @@ def test_a_budget_that_is_no_time(umeta, source, tmp_path, text):
         (("--steps", 3, "--resume", "--overwrite"), "not both"),
         (("--steps", 3, "--recipe", "cactus-protonets", "--clusters", 3), "at least 4"),
         (("--steps", 3, "--clusters", 50), "--clusters is for recipes that cluster an embedding"),
-        (("--steps", 3, "--splits", 2), "--splits is for recipes that score episodes"),
+        (("--steps", 3, "--splits", 2), "--splits is for ProtoNets that score episodes"),
         (("--steps", 3, "--augment", "none"), "another --augment than none"),
         (("--steps", 3, "--image-size", 0), "at least 1"),
         (("--steps", 3, "--norm", "batch"), "gradient learners"),

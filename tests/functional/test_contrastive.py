@@ -1,4 +1,4 @@
-"""NT-Xent against a slow loop, finite differences and its limits."""
+"""Contrastive losses by hand, against slow loops and finite differences, and in their limits."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from umeta.functional.contrastive import nt_xent
+from umeta.functional.contrastive import nt_xent, queue_contrast, shot_contrast
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -46,3 +46,24 @@ def test_only_directions_count(length, seed):
 def test_views_that_tell_nothing_cost_the_logarithm_of_the_others():
     loss, _ = nt_xent(torch.ones(8, 2, 3), 0.03)
     assert loss.item() == pytest.approx(math.log(15), rel=1e-5)
+
+
+def test_contrast_with_a_queue_by_hand():
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    keys = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    queue = torch.tensor([[0.8, 0.6], [-1.0, 0.0]])
+    loss, right = queue_contrast(queries, keys, queue, 0.5)
+    first = math.log(sum(math.exp(s / 0.5) for s in (0.6, 0.8, -1.0))) - 0.6 / 0.5
+    second = math.log(sum(math.exp(s / 0.5) for s in (1.0, 0.6, 0.0))) - 1.0 / 0.5
+    assert loss.item() == pytest.approx((first + second) / 2)
+    assert right.item() == 0.5, "the first query is nearer to the queue than to its key"
+
+
+def test_contrast_with_shots_is_the_formula_in_a_slow_loop():
+    queries, shots = draw(3, 4), draw(3, 2, 4, seed=1)
+    losses = []
+    for own, query in enumerate(queries):
+        scores = [[float(query @ shot) / 0.7 for shot in task] for task in shots]
+        total = math.log(sum(math.exp(score) for task in scores for score in task))
+        losses.append(-sum(score - total for score in scores[own]) / 2)
+    assert shot_contrast(queries, shots, 0.7).item() == pytest.approx(sum(losses) / 3)

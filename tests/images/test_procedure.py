@@ -7,13 +7,18 @@ import pytest
 import torch
 from PIL import Image
 
+from umeta.artifacts.artifact import write_artifact
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.loop import Pace, meta_train
 from umeta.core.rng import Rng
+from umeta.functional.prototypes import Metric
+from umeta.images.cache import build_cache
+from umeta.images.learners.heads import HEADS, Prototypes
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier, Preparation
+from umeta.images.source import ArraySource
 
 RNG = Rng.from_seed(0)
 PROTONETS = ProtoNets(Conv4Config(1, 28, 8))
@@ -171,6 +176,45 @@ def test_procedures_and_classifiers_come_back_the_same(procedure, drawings, tmp_
     assert loaded.classes == ("a", "c", "é")
     np.testing.assert_array_equal(loaded.predict_proba(drawings), wanted)
     assert loaded.predict(drawings).tolist() == classifier.predict(drawings).tolist()
+
+
+def test_heads_learn_in_the_embedding_that_is_there(drawings, tiny_pool, tmp_path):
+    shipped = ImageLearningProcedure(PROTONETS.export(PROTONETS.init(RNG)), Preparation(1, 28), "a recipe")
+    build_cache(ArraySource(tiny_pool.images[:, 0], "drawings"), tmp_path / "cache", image_size=None)
+    support = (drawings[[0, 1, 24, 48]], ["a", "a", "b", "c"])
+    seen = {}
+    for name in HEADS:
+        headed = shipped.with_head(name, tmp_path)
+        assert headed.transductive == (name == "em")
+        classifier = headed.adapt(support)
+        classifier.save(tmp_path / name)
+        seen[name] = NamedClassifier.load(tmp_path / name).predict_proba(drawings)
+        np.testing.assert_array_equal(seen[name], classifier.predict_proba(drawings))
+        single = np.concatenate([classifier.predict_proba(drawings[i : i + 1]) for i in range(20)])
+        assert np.allclose(single, seen[name][:20], atol=1e-4) == (name != "em")
+    assert len({probabilities.tobytes() for probabilities in seen.values()}) == len(HEADS)
+    mean = shipped.with_head("center", tmp_path).procedure.head.mean
+    torch.testing.assert_close(mean, shipped.procedure.net(torch.from_numpy(tiny_pool.images) / 255).mean(0), atol=1e-4, rtol=1e-4)
+
+
+def test_heads_that_cannot_be(tmp_path):
+    shipped = ImageLearningProcedure(PROTONETS.export(PROTONETS.init(RNG)), Preparation(1, 28), "a recipe")
+    with pytest.raises(InputError, match="no head 'svm'; there are prototypes, power, center, tune, em"):
+        shipped.with_head("svm", tmp_path)
+    with pytest.raises(ArtifactError, match="cache"):
+        shipped.with_head("center", tmp_path)
+    gradient = ImageLearningProcedure(MAML.export(MAML.init(RNG)), Preparation(1, 28), "cactus-maml")
+    with pytest.raises(InputError, match="heads work on an embedding, and cactus-maml has none"):
+        gradient.with_head("em", tmp_path)
+
+
+def test_a_procedure_of_before_there_were_heads_has_prototypes(tmp_path):
+    procedure = PROTONETS.export(PROTONETS.init(RNG))
+    info = {"type": "prototypes", "net": procedure.describe()["net"], "metric": {"kind": "cosine", "temperature": 0.5}}
+    write_artifact(
+        tmp_path / "p", "procedure", procedure.tensors(), {"procedure": info, "recipe": "", "preparation": {"channels": 1, "side": 28}}
+    )
+    assert ImageLearningProcedure.load(tmp_path / "p").procedure.head == Prototypes(Metric("cosine", 0.5))
 
 
 def test_transductive_is_what_the_procedure_says():

@@ -7,6 +7,7 @@ import pytest
 
 from umeta.core.errors import InputError
 from umeta.recipes.budget import seconds
+from umeta.recipes.learn import make_learner
 from umeta.recipes.papers import BIBTEX, papers_used
 from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
 from umeta.recipes.request import Plan, cautions, read_source, resolve, typical_difference
@@ -133,6 +134,21 @@ def test_a_pool_smaller_than_a_task_of_instances():
     assert Plan.fit(resolve("photos"), strokes(40)).n_way == 160
     with pytest.raises(InputError, match="15 distinct images, but tasks in which each is a class need at least 16"):
         Plan.fit(resolve("photos"), noise(15))
+
+
+def test_only_recipes_that_turn_have_turns_and_the_queue_is_no_longer_than_the_pool():
+    turns = {name: Plan.fit(resolve("photos", name), strokes(400)).n_turns for name in ("default", "protoclr", "psco", "in-context")}
+    assert turns == {"default": 4, "protoclr": 1, "psco": 4, "in-context": 4}
+    for images, n_queue, n_shots in ((strokes(400), 1600, 1), (strokes(5000), 16384, 1), (noise(400), 400, 4)):
+        learner = make_learner(get_recipe("psco"), Plan.fit(resolve("photos", "psco"), images))
+        assert (learner.n_queue, learner.n_shots, learner.lr) == (n_queue, n_shots, 2e-3)
+
+
+def test_protoclr_is_as_published():
+    plan = Plan.fit(resolve("photos", "protoclr"), noise(400))
+    learner = make_learner(get_recipe("protoclr"), plan)
+    assert (plan.n_way, plan.n_query, learner.metric.kind, learner.lr, learner.n_splits) == (50, 3, "euclidean", 1e-3, 1)
+    assert (learner.objective, learner.average, learner.net.signed, get_recipe("protoclr").clean_support) == ("episode", 0.0, False, True)
 
 
 def test_images_that_are_nearly_all_the_same_are_refused():

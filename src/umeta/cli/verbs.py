@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from tyro.conf import Positional, arg
 
+Head = Literal["prototypes", "power", "center", "tune", "em"]
+
 
 class Verb(Protocol):
     """One command."""
@@ -156,6 +158,8 @@ class Evaluate:
     """Tasks of each kind."""
     task_seed: Annotated[int, arg(metavar="N")] = 0
     """Which tasks are drawn."""
+    head: Annotated[tuple[Head, ...], arg(metavar="NAME...", help_behavior_hint="")] = ()
+    """How tasks are learned in the run's embedding, each a row of its own: prototypes, power, center, tune, or em (transductive)."""
     baselines: bool = False
     """Score classical classifiers and training from scratch too."""
     norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None
@@ -185,6 +189,8 @@ class Adapt:
     """DIR/<class name>/<image>: the folder's name is the label."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """Where the classifier goes."""
+    head: Annotated[Head | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    """How classes are learned in the run's embedding; the names are those of `evaluate`."""
     overwrite: bool = False
     """Replace a classifier that is there."""
     json: bool = False

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from umeta.api import load
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
-from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import CLASSIFIER, NamedClassifier
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan
@@ -90,8 +91,8 @@ def request_of(verb: Learn) -> Request:
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
         flag = next(flag for flag, value in clustering.items() if value is not None)
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
-    if verb.splits is not None and recipe.objective != "episode":
-        raise InputError(f"--splits is for recipes that score episodes; {recipe.name} compares all pairs of views")
+    if verb.splits is not None and (recipe.learner != "protonets" or recipe.objective != "episode"):
+        raise InputError(f"--splits is for ProtoNets that score episodes; {recipe.name} does not")
     if verb.norm is not None and recipe.learner != "maml":
         raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
     budget_s = None if verb.budget is None else seconds(verb.budget)
@@ -155,6 +156,7 @@ def run_evaluate(verb: Evaluate) -> int:
         allow_overlap=verb.allow_overlap,
         norm=verb.norm,
         task_seed=verb.task_seed,
+        heads=verb.head,
     )
     with reporting() as reporter:
         report = score(verb.run_folder, question, reporter)
@@ -173,7 +175,7 @@ def run_evaluate(verb: Evaluate) -> int:
 
 def run_adapt(verb: Adapt) -> int:
     """Read labeled images, adapt, and write the classifier."""
-    procedure = ImageLearningProcedure.load(verb.run_folder)
+    procedure = load(verb.run_folder, head=verb.head)
     if not verb.support.is_dir():
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():

@@ -9,6 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def weighted_means(embedding: Float[Tensor, "*batch n dim"], member: Float[Tensor, "*batch n n_way"]) -> Float[Tensor, "*batch n_way dim"]:
+    """Average examples by how much each belongs to each class; a class to which nothing belongs is NaN.
+
+    Example:
+        >>> weighted_means(torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0, 0.5], [1.0, 1.5]])).flatten()
+        tensor([2., 3.])
+    """
+    return member.mT @ embedding / member.sum(-2).unsqueeze(-1)
+
+
 def prototypes(embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int) -> Float[Tensor, "*batch n_way dim"]:
     r"""Average the examples of each class, however many each has: $c_k = \frac{1}{|S_k|} \sum_{i \in S_k} f(x_i)$.
 
@@ -27,8 +37,7 @@ def prototypes(embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*b
         >>> prototypes(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]), 2).flatten()
         tensor([1., 5.])
     """
-    member = F.one_hot(labels.long(), n_way).to(embedding.dtype)
-    return member.mT @ embedding / member.sum(-2).unsqueeze(-1)
+    return weighted_means(embedding, F.one_hot(labels.long(), n_way).to(embedding.dtype))
 
 
 def squared_distance_logits(
@@ -91,9 +100,13 @@ class Metric:
         self, embedding: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int
     ) -> Float[Tensor, "*batch n_way dim"]:
         """Return the point of each class; see `prototypes`."""
+        return self.means(embedding, F.one_hot(labels.long(), n_way).to(embedding.dtype))
+
+    def means(self, embedding: Float[Tensor, "*batch n dim"], member: Float[Tensor, "*batch n n_way"]) -> Float[Tensor, "*batch n_way dim"]:
+        """Return the point of each class where examples may belong to several in part; see `weighted_means`."""
         if self.kind == "euclidean":
-            return prototypes(embedding, labels, n_way)
-        return F.normalize(prototypes(F.normalize(embedding, dim=-1), labels, n_way), dim=-1)
+            return weighted_means(embedding, member)
+        return F.normalize(weighted_means(F.normalize(embedding, dim=-1), member), dim=-1)
 
     def logits(self, queries: Float[Tensor, "*batch n dim"], centers: Float[Tensor, "*batch n_way dim"]) -> Float[Tensor, "*batch n n_way"]:
         """Score each query against the points that `centers` returned."""

@@ -1,7 +1,7 @@
 """Knows what a task of images is, and that a batch of tasks is one index array into a pool."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -82,6 +82,7 @@ class Episodes(Sequence[Episode]):
         k_shot: Support images per class.
         augment: Applied to all gathered images at once, or None.
         rng: What `augment` draws from.
+        clean_support: Whether the support stays as it was gathered, and only queries are augmented.
     """
 
     pool: Pool
@@ -89,6 +90,7 @@ class Episodes(Sequence[Episode]):
     k_shot: int
     augment: Augmentation | None = None
     rng: Rng | None = None
+    clean_support: bool = False
 
     @property
     def n_way(self) -> int:
@@ -106,7 +108,10 @@ class Episodes(Sequence[Episode]):
         if self.augment is None:
             return images
         assert self.rng is not None
-        return self.augment(images.flatten(0, 2), self.rng).view_as(images)
+        n_clean = self.k_shot if self.clean_support else 0
+        changed = images[:, :, n_clean:]
+        views = self.augment(changed.flatten(0, 2), self.rng).view_as(changed)
+        return torch.cat([images[:, :, :n_clean], views], 2) if n_clean else views
 
     def embedded(self, encoder: Encoder) -> Float[Tensor, "n_task n_way n_image dim"]:
         """Return the embeddings of all images, from the pool's own store where nothing is augmented."""
@@ -131,8 +136,8 @@ class Episodes(Sequence[Episode]):
     def __getitem__(self, item: slice) -> "Episodes": ...
     def __getitem__(self, item: int | slice) -> "Episode | Episodes":
         if isinstance(item, slice):
-            return Episodes(self.pool, self.indices[item], self.k_shot, self.augment, self.rng)
-        images = Episodes(self.pool, self.indices[item][None], self.k_shot, self.augment, self.rng).images()[0]
+            return replace(self, indices=self.indices[item])
+        images = replace(self, indices=self.indices[item][None]).images()[0]
         support, query = images[:, : self.k_shot].flatten(0, 1), images[:, self.k_shot :].flatten(0, 1)
         return Episode(
             Examples(support, self.labels(self.k_shot), self.n_way),

@@ -1,7 +1,7 @@
 """Knows how a trained procedure meets the images and class names of a user: arrays, files or pictures in, names out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,9 +15,11 @@ from torch import Tensor
 from umeta.artifacts.artifact import DESCRIPTION, read_artifact, write_artifact
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.rng import Rng
-from umeta.images.embed.encoder import to_float
+from umeta.images.cache import ImageCache
+from umeta.images.embed.encoder import embed_all, to_float
 from umeta.images.episode import Examples
 from umeta.images.learners.classifier import ImageClassifier, ImageProcedure
+from umeta.images.learners.heads import HEADS
 from umeta.images.learners.maml import GradientClassifier, GradientProcedure
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure
 from umeta.images.pixels import decode_file, decode_image, fit_square
@@ -171,6 +173,24 @@ class ImageLearningProcedure:
         info: dict[str, Any] = {"procedure": self.procedure.describe(), "recipe": self.recipe}
         info["preparation"] = {"channels": self.preparation.channels, "side": self.preparation.side}
         write_artifact(folder, PROCEDURE, self.procedure.tensors(), info)
+
+    def with_head(self, name: str, run: Path | str) -> "ImageLearningProcedure":
+        """Return a procedure that learns tasks another way in the same embedding.
+
+        Args:
+            name: One of `HEADS`.
+            run: The run folder; "center" takes the mean of its images.
+
+        Raises:
+            InputError: No such head, or a procedure without an embedding.
+        """
+        if name not in HEADS:
+            raise InputError(f"there is no head {name!r}; there are {', '.join(HEADS)}")
+        if not isinstance(self.procedure, PrototypeProcedure):
+            raise InputError(f"heads work on an embedding, and {self.recipe} has none: it adapts by gradient steps on its network")
+        net = self.procedure.net
+        head = HEADS[name](self.procedure.head.metric, lambda: embed_all(net, ImageCache.open(Path(run) / "cache").images).mean(0))
+        return replace(self, procedure=replace(self.procedure, head=head))
 
     @classmethod
     def load(cls, folder: Path | str) -> "ImageLearningProcedure":

@@ -33,8 +33,10 @@ from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
+from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import InnerLoop, Maml
-from umeta.images.learners.protonets import ProtoNets
+from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
+from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
@@ -43,6 +45,7 @@ from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
+from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
@@ -54,6 +57,7 @@ AGREEING_IMAGES = 2048
 NEAR_CHANCE = 1.5
 LEAST_KEPT = 0.9
 PARTITION_SHARE = 1 / 6
+HEAD_WAYS, HEAD_SHOTS, HEAD_QUERIES = 64, 5, 3
 
 
 class Learning:
@@ -161,7 +165,7 @@ class Learning:
         if recipe.proposal == "instances":
             if augment is None:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
-            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns)
+            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, clean_support=recipe.clean_support)
         if labels is not None:
             cells = list(usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query))
         else:
@@ -176,19 +180,34 @@ class Learning:
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
 
     def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
-        """Practice on the proposed tasks, and in rounds on tasks in which neighbors stand in for views; returns the last tasks too."""
+        """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""
         recipe, rng = self.recipe, self.rng.fork("meta")
-        n_rounds = recipe.n_rounds if isinstance(tasks, InstanceTasks) else 0
         learner = make_learner(recipe, plan)
         state = learner.init(rng.fork("init"))
-        procedure = self.stage("meta_train", learner, tasks, 1 - recipe.rounds_share if n_rounds else None, state, rng)
-        agreement = self.agreement(tasks.pool)
+        later = recipe.head_share if recipe.learner == "in-context" else recipe.rounds_share if recipe.n_rounds else None
+        procedure = self.stage("meta_train", learner, tasks, 1 - later if later else None, state, rng)
+        if later is None:
+            return procedure, tasks
+        assert isinstance(tasks, InstanceTasks)
+        if recipe.learner == "in-context":
+            return self.head(procedure, tasks, rng.fork("head"))
+        return self.rounds(learner, state, procedure, tasks, rng)
+
+    def rounds(
+        self,
+        learner: MetaLearner[Episode, ModuleState, ImageProcedure],
+        state: ModuleState,
+        procedure: ImageProcedure,
+        tasks: InstanceTasks,
+        rng: Rng,
+    ) -> tuple[ImageProcedure, InstanceTasks]:
+        """Embed the images by what was learned so far, and practice on tasks in which neighbors stand in for views; several times."""
+        n_rounds, agreement = self.recipe.n_rounds, self.agreement(tasks.pool)
         reached = agreement(procedure.encoder)
         for number in range(1, n_rounds + 1):
-            assert isinstance(tasks, InstanceTasks)
             name = f"round_{number}"
             near = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure.encoder))
-            share = None if number == n_rounds else 1 - recipe.rounds_share * (1 - number / n_rounds)
+            share = None if number == n_rounds else 1 - self.recipe.rounds_share * (1 - number / n_rounds)
             latest = self.stage(name, learner, near, share, state, rng.fork(name))
             now = agreement(latest.encoder)
             if now < LEAST_KEPT * reached:
@@ -196,6 +215,15 @@ class Learning:
                 break
             procedure, tasks, reached = latest, near, now
         return procedure, tasks
+
+    def head(self, encoder: ImageProcedure, tasks: InstanceTasks, rng: Rng) -> tuple[ImageProcedure, InstanceTasks]:
+        """Practice a head on the frozen network, on tasks with more shots and mixtures; returns the last tasks too."""
+        assert isinstance(encoder, PrototypeProcedure)
+        n_way = min(HEAD_WAYS, tasks.n_way)
+        mixtures = Mixtures(tasks.augment, tasks.pool, HEAD_SHOTS + HEAD_QUERIES, HEAD_SHOTS, tasks.n_turns)
+        tasks = replace(tasks, n_way=n_way, k_shot=HEAD_SHOTS, n_query=HEAD_QUERIES, augment=mixtures)
+        learner = ContextLearner(encoder)
+        return self.stage("head", learner, tasks, None, learner.init(rng.fork("init")), rng), tasks
 
     def stage(
         self,
@@ -236,7 +264,12 @@ class Learning:
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
     """Return a recipe's learner for the images of a plan."""
-    if recipe.learner == "protonets":
+    if recipe.learner == "psco":
+        # Four shots on photos and one on drawings, as the authors have it.
+        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample)
+        n_queue = min(PsCo.n_queue, plan.n_images * plan.n_turns)
+        return PsCo(net, n_queue, 4 if plan.augment == "photos" else 1, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    if recipe.learner in ("protonets", "in-context"):
         net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.metric.kind == "cosine")
         return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)

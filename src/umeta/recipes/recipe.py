@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from umeta.core.errors import InputError
@@ -17,7 +17,7 @@ class Recipe:
         name: What it is called.
         summary: One line for `umeta recipes`.
         papers: Keys in `papers.BIBTEX`.
-        learner: Who practices.
+        learner: Who practices; "in-context" are ProtoNets whose network, once trained, is frozen under a transformer that practices next.
         downsample: Of a ProtoNets' Conv4: "pool" as published, "stem" or "stride", several times faster and a little less accurate; "auto"
             is "pool", or "stem" where the budget is short.
         proposal: "instances": every image a class; "clusters" of an embedding; or "truth": the labels of a benchmark, for a supervised
@@ -34,8 +34,8 @@ class Recipe:
             "photos", by the images.
         metric: In which geometry ProtoNets' classes are points.
         objective: Of ProtoNets; see there.
-        lr: ProtoNets' first learning rate.
-        weight_decay: ProtoNets'.
+        lr: The first learning rate of ProtoNets and PsCo.
+        weight_decay: Of ProtoNets and PsCo.
         average: Share that ProtoNets' exported average of weights keeps at each step; 0 for none.
         n_splits: Episodes made from each embedded one (ProtoNets); 1 as published.
         n_rounds: How often, after practice on instances alone, the images are embedded anew and practice goes on with neighbors as views.
@@ -45,13 +45,16 @@ class Recipe:
         first_order: Whether the inner loop leaves out second derivatives (MAML).
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
         embedding_share: Share of a time budget for training the embedding.
+        head_share: Share of a time budget for the head of an in-context learner.
+        turns: Whether quarter turns of drawings are classes of their own ("instances").
+        clean_support: Whether the support shows images themselves, not views of them ("instances").
         image_size: Side in pixels; None lets the source decide.
     """
 
     name: str
     summary: str
     papers: tuple[str, ...]
-    learner: Literal["protonets", "maml"]
+    learner: Literal["protonets", "maml", "psco", "in-context"]
     downsample: Literal["pool", "stem", "stride", "auto"] = "pool"
     proposal: Literal["instances", "clusters", "truth"] = "clusters"
     embedding: str = "acai"
@@ -75,6 +78,9 @@ class Recipe:
     first_order: bool = False
     norm: Literal["stored", "batch"] = "stored"
     embedding_share: float = 0.5
+    head_share: float = 0.3
+    turns: bool = True
+    clean_support: bool = False
     image_size: int | None = None
 
 
@@ -97,6 +103,54 @@ def default() -> Recipe:
         average=0.99,
         n_splits=1,
         n_rounds=3,
+    )
+
+
+def protoclr() -> Recipe:
+    """ProtoTransfer's ProtoCLR: 50 images as classes, one unchanged support image and three augmented queries of each, Euclidean."""
+    return Recipe(
+        name="protoclr",
+        summary="ProtoCLR: 50 images as classes, a clean support and 3 augmented queries; Euclidean ProtoNets",
+        papers=("medina2020prototransfer", "snell2017protonets"),
+        learner="protonets",
+        downsample="auto",
+        proposal="instances",
+        n_way=50,
+        n_query=3,
+        augment="auto",
+        n_splits=1,
+        turns=False,
+        clean_support=True,
+    )
+
+
+def psco() -> Recipe:
+    """PsCo: batches of 256 images, a momentum network, and shots that optimal transport finds among past images."""
+    return Recipe(
+        name="psco",
+        summary="PsCo: momentum network, pseudo-tasks from a queue of past images by optimal transport",
+        papers=("jang2023psco", "he2020moco", "cuturi2013sinkhorn"),
+        learner="psco",
+        downsample="auto",
+        proposal="instances",
+        n_way=256,
+        n_query=1,
+        augment="auto",
+        lr=2e-3,
+        weight_decay=1e-4,
+        n_splits=1,
+    )
+
+
+def in_context() -> Recipe:
+    """The default's practice on instances, then a transformer that reads support sets in the frozen embedding, as CAMeLU's does."""
+    return replace(
+        default(),
+        name="in-context",
+        summary="default's instance practice, then a transformer head on the frozen network: no gradient, any way",
+        papers=("vettoruzzo2025camelu", "fifty2024caml", "snell2017protonets", "chen2020simclr", "medina2020prototransfer"),
+        learner="in-context",
+        n_rounds=0,
     )
 
 
@@ -151,6 +205,9 @@ def oracle_maml() -> Recipe:
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "default": default,
+    "protoclr": protoclr,
+    "psco": psco,
+    "in-context": in_context,
     "cactus-protonets": cactus_protonets,
     "cactus-maml": cactus_maml,
     "oracle-protonets": oracle_protonets,

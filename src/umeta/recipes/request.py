@@ -87,7 +87,7 @@ class Plan:
             n_clusters=0,
             n_way=recipe.n_way,
             n_query=recipe.n_query,
-            n_turns=4 if recipe.proposal == "instances" and drawings else 1,
+            n_turns=4 if recipe.proposal == "instances" and recipe.turns and drawings else 1,
             augment=("drawings" if drawings else "photos") if recipe.augment == "auto" else recipe.augment,
             downsample=_downsample(recipe, request.budget_s, side),
         )

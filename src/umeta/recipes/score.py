@@ -49,6 +49,7 @@ class Question:
         norm: For a gradient learner: normalization of queries, "batch" or "stored"; None as it was learned.
         task_seed: Which tasks are drawn; the same for every method.
         methods: Names of the baselines to score; None takes all.
+        heads: Score the procedure once with each of these heads, see `umeta.images.learners.heads`; none takes its own.
     """
 
     benchmark: str
@@ -62,6 +63,7 @@ class Question:
     norm: Statistics | None = None
     task_seed: int = 0
     methods: tuple[str, ...] | None = None
+    heads: tuple[str, ...] = ()
 
 
 def measure(procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
@@ -97,7 +99,9 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
             raise InputError("--norm is for gradient learners; this procedure uses stored statistics")
         procedure = replace(procedure, inner=replace(procedure.inner, statistics=question.norm))
     labels = sum(manifest["labels_seen"].values())
-    methods: dict[str, tuple[ImageProcedure, int, int]] = {shipped.recipe: (procedure, question.n_tasks, labels)}
+    methods: dict[str, tuple[ImageProcedure, int, int]] = {
+        f"{shipped.recipe} ({head})": (shipped.with_head(head, run).procedure, question.n_tasks, labels) for head in question.heads
+    } or {shipped.recipe: (procedure, question.n_tasks, labels)}
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
         methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}

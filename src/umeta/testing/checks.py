@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from umeta.core.metalearner import MetaLearner
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.core.task import TaskDistribution
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import ImageProcedure
-from umeta.images.learners.maml import Maml
-from umeta.images.learners.protonets import ProtoNets
 
 
 def _assert(condition: bool, message: str) -> None:
@@ -51,7 +50,9 @@ def check_task_distribution(tasks: TaskDistribution[Episode], *, n_tasks: int = 
         _assert(float(part.images.min()) >= 0 and float(part.images.max()) <= 1, "image values leave [0, 1]")
 
 
-def check_metalearner(learner: ProtoNets | Maml, tasks: TaskDistribution[Episode], *, meta_batch_size: int = 2) -> None:
+def check_metalearner(
+    learner: MetaLearner[Episode, ModuleState, ImageProcedure], tasks: TaskDistribution[Episode], *, meta_batch_size: int = 2
+) -> None:
     """Check init, step and export: repeatable, finite, resumable from tensors, and export independent of later steps.
 
     Raises:

@@ -13,7 +13,7 @@ from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric
 from umeta.images.augment import RandomViews
 from umeta.images.learners.classifier import accuracy
-from umeta.images.learners.protonets import ProtoNets, PrototypeClassifier, PrototypeProcedure, episode_logits
+from umeta.images.learners.protonets import ProtoNets, PrototypeClassifier, PrototypeProcedure, episode_logits, warmed
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.partition import Partitions
 from umeta.images.tasks.instance_tasks import InstanceTasks
@@ -133,7 +133,13 @@ def test_the_export_is_the_average_of_the_weights_so_far(tiny_pool, rng):
         seen.append({name: value.clone() for name, value in state.modules["net"].state_dict().items()})
     for name, value in COSINE.export(state).tensors().items():
         first, second, third = (one[name.removeprefix("net.")] for one in seen)
-        torch.testing.assert_close(value, 0.81 * first + 0.09 * second + 0.1 * third)
+        kept = 0.25  # of (1 + n) / (10 + n): 2 / 11, then 3 / 12
+        wanted = kept * (2 / 11 * first + 9 / 11 * second) + (1 - kept) * third
+        torch.testing.assert_close(value, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_an_average_remembers_less_at_first():
+    assert [warmed(0.9, n) for n in (0, 8, 80, 81, 1000)] == pytest.approx([0.1, 0.5, 0.9, 0.9, 0.9])
 
 
 def test_the_objective_of_pairs_is_nt_xent_per_task(tiny_pool, rng):

@@ -70,3 +70,22 @@ def test_more_classes_than_images_are_refused(numbered):
     with pytest.raises(ValueError, match="there are 30"):
         InstanceTasks(numbered, 31, STILL)
     InstanceTasks(numbered, 120, STILL, n_turns=4)
+
+
+def test_a_clean_support_is_the_image_and_its_queries_are_views(tiny_pool):
+    check_task_distribution(InstanceTasks(tiny_pool, 16, RandomViews(), 3, clean_support=True))
+    tasks = InstanceTasks(tiny_pool, 8, RandomViews(), n_query=3, k_shot=2, clean_support=True)
+    batch = tasks.sample_batch(RNG, 2)
+    assert batch.indices.shape == (2, 8, 5)
+    images, clean = batch.images(), tiny_pool.gather(batch.indices)
+    assert torch.equal(images[:, :, :2], clean[:, :, :2])
+    assert (images[:, :, 2:] != clean[:, :, 2:]).flatten(3).any(-1).all()
+    assert torch.equal(batch[1].support.images, clean[1, :, :2].flatten(0, 1)) and batch[:1].clean_support
+
+
+def test_shots_of_one_class_are_its_own_views_and_partners_never_support(numbered):
+    partners = np.stack([np.arange(30) ^ 1, np.arange(30)], 1)
+    indices = InstanceTasks(numbered, 5, STILL, n_query=2, partners=partners, k_shot=3).sample_index(RNG, 100)
+    assert indices.shape == (100, 5, 5)
+    assert (indices[..., :3] == indices[..., :1]).all()
+    assert (indices[..., 3:] != indices[..., :1]).any()

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +18,7 @@ from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric, resplit
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
+from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 
 AT_ONCE = 512
@@ -25,85 +26,114 @@ AT_ONCE = 512
 
 @dataclass(frozen=True)
 class PrototypeClassifier:
-    """Classes as points in an embedding; the nearest one wins."""
+    """Classes as points in an embedding; the nearest one wins.
+
+    Attributes:
+        net: Embeds images.
+        head: How classes were learned.
+        fitted: What the head kept of the examples.
+        n_way: Number of classes.
+    """
 
     net: Conv4
-    centers: Tensor
-    metric: Metric = field(default_factory=Metric)
-
-    @property
-    def n_way(self) -> int:
-        """Number of classes."""
-        return len(self.centers)
+    head: Head
+    fitted: Fitted
+    n_way: int
 
     @torch.no_grad()
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n n_way"]:
-        """Score images against each center."""
-        return self.metric.logits(torch.cat([self.net(part) for part in torch.split(images, AT_ONCE)]), self.centers)
+        """Score images; all those given count as asked together."""
+        return self.head.logits(torch.cat([self.net(part) for part in torch.split(images, AT_ONCE)]), self.fitted)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return network and centers."""
-        return {"centers": self.centers, **{f"net.{key}": value for key, value in self.net.state_dict().items()}}
+        """Return network, head and what is known of the classes."""
+        return _tensors(self.net, self.head) | {f"fitted.{key}": value for key, value in self.fitted.items()}
 
     def describe(self) -> dict[str, Any]:
-        """Return type, network and metric."""
-        return {"type": "prototypes", "net": asdict(self.net.config), "metric": asdict(self.metric)}
+        """Return type, network, head and number of classes."""
+        return _description(self.net, self.head) | {"n_way": self.n_way}
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PrototypeClassifier":
         """Rebuild from an artifact."""
         procedure = PrototypeProcedure.restore(info, tensors)
-        return cls(procedure.net, tensors["centers"], procedure.metric)
+        return cls(procedure.net, procedure.head, restored(tensors, "fitted."), info["n_way"])
 
 
 @dataclass(frozen=True)
 class PrototypeProcedure:
-    """Adapt by averaging: no gradient, any number of classes, any and unequal shots."""
+    """Adapt by averaging embedded examples, or as another head does: any number of classes, any and unequal shots.
+
+    Attributes:
+        net: Embeds images; never changed.
+        head: How a task is learned in the embedding.
+    """
 
     net: Conv4
-    metric: Metric = field(default_factory=Metric)
-    transductive: bool = False
+    head: Head = field(default_factory=Prototypes)
 
     @property
     def encoder(self) -> Conv4:
         """The network."""
         return self.net
 
+    @property
+    def transductive(self) -> bool:
+        """As the head is."""
+        return self.head.transductive
+
+    @torch.no_grad()
     def adapt(self, support: Examples, rng: Rng) -> PrototypeClassifier:
-        """Average the embedded examples of each class."""
-        with torch.no_grad():
-            centers = self.metric.centers(self.net(support.images), support.labels, support.n_way)
-        return PrototypeClassifier(self.net, centers, self.metric)
+        """Embed the examples and let the head learn them."""
+        fitted = self.head.fit(self.net(support.images), support.labels, support.n_way, rng)
+        return PrototypeClassifier(self.net, self.head, fitted, support.n_way)
 
     @torch.no_grad()
     def logits(self, episodes: Episodes, rng: Rng) -> Float[Tensor, "1 n_task n_query n_way"]:
         """Score the queries of every task from one embedding of the pool."""
-        return episode_logits(episodes.embedded(self.net), episodes.k_shot, self.metric).unsqueeze(0)
+        support, labels, queries = divided(episodes.embedded(self.net), episodes.k_shot)
+        return self.head.logits(queries, self.head.fit(support, labels, episodes.n_way, rng)).unsqueeze(0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the network's weights and statistics."""
-        return {f"net.{key}": value for key, value in self.net.state_dict().items()}
+        """Return the network's weights and statistics, and the head's tensors."""
+        return _tensors(self.net, self.head)
 
     def describe(self) -> dict[str, Any]:
-        """Return type, network and metric."""
-        return {"type": "prototypes", "net": asdict(self.net.config), "metric": asdict(self.metric)}
+        """Return type, network and head."""
+        return _description(self.net, self.head)
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PrototypeProcedure":
-        """Rebuild from an artifact."""
+        """Rebuild from an artifact; one without a head, of earlier versions, has prototypes."""
         net = Conv4(Conv4Config(**info["net"]), torch.Generator()).eval()
         net.load_state_dict(restored(tensors, "net."))
-        return cls(net.requires_grad_(False), Metric(**info.get("metric", {})))
+        head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
+        return cls(net.requires_grad_(False), restore_head(head, restored(tensors, "head.")))
+
+
+def _tensors(net: Conv4, head: Head) -> dict[str, Tensor]:
+    own = {f"head.{key}": value for key, value in head.tensors().items()}
+    return own | {f"net.{key}": value for key, value in net.state_dict().items()}
+
+
+def _description(net: Conv4, head: Head) -> dict[str, Any]:
+    return {"type": "prototypes", "net": asdict(net.config), "head": head.describe()}
+
+
+def divided(
+    embedding: Float[Tensor, "n_task n_way n_image dim"], k_shot: int
+) -> tuple[Float[Tensor, "n_task n_support dim"], Int[Tensor, "n_task n_support"], Float[Tensor, "n_task n_query dim"]]:
+    """Return support, its labels and queries of balanced episodes; the first `k_shot` images of each class are its support."""
+    labels = torch.arange(embedding.shape[1], device=embedding.device).repeat_interleave(k_shot).expand(len(embedding), -1)
+    return embedding[:, :, :k_shot].flatten(1, 2), labels, embedding[:, :, k_shot:].flatten(1, 2)
 
 
 def episode_logits(
     embedding: Float[Tensor, "n_task n_way n_image dim"], k_shot: int, metric: Metric
 ) -> Float[Tensor, "n_task n_query n_way"]:
-    """Score the queries of balanced episodes; the first `k_shot` images of each class are its support."""
-    n_way = embedding.shape[1]
-    labels = torch.arange(n_way, device=embedding.device).repeat_interleave(k_shot).expand(len(embedding), -1)
-    centers = metric.centers(embedding[:, :, :k_shot].flatten(1, 2), labels, n_way)
-    return metric.logits(embedding[:, :, k_shot:].flatten(1, 2), centers)
+    """Score the queries of balanced episodes against prototypes."""
+    support, labels, queries = divided(embedding, k_shot)
+    return metric.logits(queries, metric.centers(support, labels, embedding.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -117,7 +147,8 @@ class ProtoNets:
             one a 1-shot prototype (NT-Xent), which takes more comparisons from the same embedding; cosine metric only.
         lr: AdamW's first learning rate; it follows half a cosine to 0.
         weight_decay: AdamW's.
-        average: Share that the exported average of the weights keeps at each step; 0 exports the last weights.
+        average: Share that the exported average of the weights keeps at each step, less in the first ones (see `warmed`); 0 exports the
+            last weights.
         n_splits: Episodes made from each embedded one, by drawing its support anew; 1 is the published form.
 
     Source:
@@ -156,7 +187,7 @@ class ProtoNets:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if self.average:
-            follow(state.modules["average"], net, self.average)
+            follow(state.modules["average"], net, warmed(self.average, steps_taken(optimizer)))
         return state, {"loss": loss.item(), "accuracy": right.item()}
 
     def _score(self, embedding: Float[Tensor, "n_task n_way n_image dim"], tasks: Episodes, rng: Rng) -> tuple[Tensor, Tensor]:
@@ -171,10 +202,25 @@ class ProtoNets:
 
     def export(self, state: ModuleState) -> PrototypeProcedure:
         """Return a procedure with a copy of the network, or of its average."""
-        info = {"net": asdict(self.net), "metric": asdict(self.metric)}
-        trained = state.modules["average" if self.average else "net"]
-        weights = {f"net.{key}": value.clone() for key, value in trained.state_dict().items()}
-        return PrototypeProcedure.restore(info, weights)
+        return PrototypeProcedure(frozen(state.modules["average" if self.average else "net"]), Prototypes(self.metric))
+
+
+def frozen(net: nn.Module) -> Conv4:
+    """Return a copy of a network for use, laid out as one that was read from disk."""
+    assert isinstance(net, Conv4)
+    copy = Conv4(net.config, torch.Generator()).eval()
+    copy.load_state_dict(net.state_dict())
+    return copy.requires_grad_(False)
+
+
+def steps_taken(optimizer: torch.optim.Optimizer) -> int:
+    """Return how many steps an Adam has taken, which its state keeps."""
+    return int(next(iter(optimizer.state.values()))["step"])
+
+
+def warmed(share: float, n_steps: int) -> float:
+    """Return the share that a running average keeps after so many steps: less at first, lest it remember random weights for long."""
+    return min(share, (1 + n_steps) / (10 + n_steps))
 
 
 @torch.no_grad()

@@ -18,17 +18,19 @@ class InstanceTasks:
         pool: The images.
         n_way: Classes per task.
         augment: What makes a view.
-        n_query: Query views per class, beside one support view.
+        n_query: Query views per class.
         n_turns: 4 makes each quarter turn of an image a class of its own, where things have an upright position; 1 does not.
         partners: Images that may stand in for an image in its query views, shape [n, k], the image's own index where there are fewer; None
             is the image alone.
+        k_shot: Support views per class.
+        clean_support: Whether the support shows the image itself instead of views.
 
     Raises:
         ValueError: Tasks have more classes than there are.
 
     Source:
-        Instance discrimination as few-shot tasks: Medina et al. 2020 (arXiv:2006.11325), section 3.1. Quarter turns as classes: Santoro
-        et al. 2016 (arXiv:1605.06065), there of labeled classes.
+        Instance discrimination as few-shot tasks: Medina et al. 2020 (arXiv:2006.11325), section 3.1, there with a clean
+        support. Quarter turns as classes: Santoro et al. 2016 (arXiv:1605.06065), there of labeled classes.
     """
 
     pool: Pool
@@ -37,29 +39,32 @@ class InstanceTasks:
     n_query: int = 1
     n_turns: int = 1
     partners: NDArray[np.int64] | None = None
+    k_shot: int = 1
+    clean_support: bool = False
 
     def __post_init__(self) -> None:
         if self.n_way > self.n_turns * len(self.pool.images):
             raise ValueError(f"{self.n_way}-way tasks need as many images, and there are {len(self.pool.images)}")
 
     def sample_index(self, rng: Rng, n_tasks: int) -> NDArray[np.int64]:
-        """Return indices into the pool, shape [n_tasks, n_way, 1 + n_query]."""
+        """Return indices into the pool, shape [n_tasks, n_way, k_shot + n_query]."""
         generator, n = rng.numpy(), len(self.pool.images)
         classes = choose(np.full(n_tasks, n * self.n_turns), self.n_way, generator)
-        indices = np.repeat(classes[..., None], 1 + self.n_query, axis=-1)
+        indices = np.repeat(classes[..., None], self.k_shot + self.n_query, axis=-1)
         if self.partners is not None:
-            turn, image = np.divmod(indices[..., 1:], n)
+            turn, image = np.divmod(indices[..., self.k_shot :], n)
             pick = generator.integers(self.partners.shape[1], size=image.shape)
             partner = self.partners[image, pick] + turn * n
             # A partner that stands in for two classes, or is a class itself, would be right and wrong at once.
             shown = np.concatenate([classes, partner.reshape(n_tasks, -1)], axis=1)
             clear = np.stack([np.isin(own, once[count == 1]) for own, (once, count) in zip(partner, map(_counted, shown), strict=True)])
-            indices[..., 1:] = np.where(clear, partner, indices[..., 1:])
+            indices[..., self.k_shot :] = np.where(clear, partner, indices[..., self.k_shot :])
         return indices
 
     def sample_batch(self, rng: Rng, n_tasks: int) -> Episodes:
         """Return a batch of tasks; a pure function of `rng`."""
-        return Episodes(self.pool, self.sample_index(rng, n_tasks), 1, self.augment, rng.fork("augment"))
+        indices = self.sample_index(rng, n_tasks)
+        return Episodes(self.pool, indices, self.k_shot, self.augment, rng.fork("augment"), self.clean_support)
 
     def sample(self, rng: Rng) -> Episode:
         """Return one task."""
