@@ -57,7 +57,9 @@ def main() -> None:
         name, _, run = argument.partition("=")
         config = json.loads((Path(run) / "config.json").read_text())
         manifest = json.loads((Path(run) / "manifest.json").read_text())
-        learned = {key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "plan", "threads", "versions", "machine")}
+        learned = {
+            key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "agreement", "plan", "threads", "versions", "machine")
+        }
         before, taken, embedding_s = [], "", 0.0
         source = Path(config["recipe"]["embedding"])
         if (source / "config.json").is_file():
@@ -68,10 +70,9 @@ def main() -> None:
             report = json.loads(path.read_text())
             for row in report["results"]:
                 row.pop("per_task", None)
-                if row["method"] == config["recipe"]["name"]:
+                if row["method"].partition(" (")[0] == config["recipe"]["name"]:
                     row["method"] += changes(config["recipe"])
-                    if row["method"] == "default":
-                        row["method"] += f" {length(config)}"
+                    row["method"] += f" {length(config)}"
             content = {
                 "commands": [*before, learn_command(config, taken), *evaluate_commands(report)],
                 "learned": {**learned, "embedding_s": embedding_s},

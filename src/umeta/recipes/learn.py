@@ -270,7 +270,7 @@ def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState
         n_queue = min(PsCo.n_queue, plan.n_images * plan.n_turns)
         return PsCo(net, n_queue, 4 if plan.augment == "photos" else 1, lr=recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.learner in ("protonets", "in-context"):
-        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.metric.kind == "cosine")
+        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.signed)
         return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
     net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
     return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))

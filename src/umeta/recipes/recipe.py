@@ -34,6 +34,7 @@ class Recipe:
             "photos", by the images.
         metric: In which geometry ProtoNets' classes are points.
         objective: Of ProtoNets; see there.
+        signed: Whether the network's last block neither rectifies nor pools, which suits cosines.
         lr: The first learning rate of ProtoNets and PsCo.
         weight_decay: Of ProtoNets and PsCo.
         average: Share that ProtoNets' exported average of weights keeps at each step; 0 for none.
@@ -67,6 +68,7 @@ class Recipe:
     augment: Literal["affine", "drawings", "photos", "none", "auto"] = "affine"
     metric: Metric = field(default_factory=Metric)
     objective: Literal["episode", "pairs"] = "episode"
+    signed: bool = False
     lr: float = 1e-3
     weight_decay: float = 0.0
     average: float = 0.0
@@ -98,6 +100,7 @@ def default() -> Recipe:
         augment="auto",
         metric=Metric("cosine", 0.03),
         objective="pairs",
+        signed=True,
         lr=2e-3,
         weight_decay=1e-4,
         average=0.99,
