@@ -60,6 +60,7 @@ def main() -> None:
         learned = {
             key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "agreement", "plan", "threads", "versions", "machine")
         }
+        learned["recipe"] = manifest["recipe"]
         before, taken, embedding_s = [], "", 0.0
         source = Path(config["recipe"]["embedding"])
         if (source / "config.json").is_file():

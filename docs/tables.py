@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
-from scipy.stats import t
+from scipy.stats import spearmanr, t
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {
@@ -37,10 +37,60 @@ def cell(values: list[tuple[float, float]]) -> str:
     return f"{mean(accuracies):.2f} ±{half:.2f} (seeds)"
 
 
+def order_of_progress(contents: list[dict]) -> list[str]:
+    """Return a section that says how well the label-free measure of progress orders the runs on one pool by held-out accuracy."""
+    found: dict = defaultdict(dict)
+    for content in contents:
+        rows = [row for row in content.get("results", ()) if not row["transductive"] and (row["n_way"], row["k_shot"]) == (5, 1)]
+        own = [row for row in rows if row["method"].startswith(content.get("learned", {}).get("recipe", "\0"))]
+        if own and "agreement" in content["learned"]:
+            pool = content["benchmark"], content["protocol"], own[0]["n_query"]
+            found[pool][own[0]["method"], content["seed"]] = (content["learned"]["agreement"], own[0]["accuracy"])
+    lines = [
+        "## Progress without a label",
+        "",
+        "How well the agreement of views on neighbors orders runs on one pool by their 5-way 1-shot accuracy.",
+        "",
+    ]
+    for (benchmark, protocol, n_query), runs in sorted(found.items()):
+        if len(runs) < 4:
+            continue
+        agreement, accuracy = zip(*runs.values(), strict=True)
+        rank = spearmanr(agreement, accuracy).statistic
+        lines += [f"{benchmark}, protocol `{protocol}`, {n_query} queries, {len(runs)} runs: rank correlation {rank:.2f}.", ""]
+        lines += ["| run | agreement | 5w1s |", "|---|---|---|"]
+        ordered = sorted(runs.items(), key=lambda run: run[1])
+        lines += [f"| {method}, seed {seed} | {100 * one:.1f} | {100 * other:.2f} |" for (method, seed), (one, other) in ordered]
+        lines.append("")
+    return lines
+
+
+def ablation() -> list[str]:
+    """Return a section on what each ingredient of the default recipe is worth."""
+    path = RESULTS / "ablation.json"
+    if not path.is_file():
+        return []
+    content = json.loads(path.read_text())
+    grouped: dict = defaultdict(list)
+    for row in content["rows"]:
+        grouped[row["name"]].append(row)
+    kinds = ("5w1s", "5w5s", "20w1s", "20w5s")
+    lines = ["## The default recipe, each ingredient taken out in turn", ""]
+    lines += [f"Omniglot `cactus`, the 100 validation characters, 1000 tasks, 15 queries. `{content['command']}`, one thread each.", ""]
+    lines += ["| recipe | " + " | ".join(kinds) + " | agreement | steps | seeds |", "|---" * (len(kinds) + 4) + "|"]
+    for name, rows in grouped.items():
+        cells = [cell([(row[kind]["accuracy"], row[kind]["ci95"]) for row in rows]) for kind in kinds]
+        steps = "/".join(str(sum(row["steps"].values())) for row in rows)
+        agreement = "/".join(f"{100 * row['agreement']:.1f}" for row in rows)
+        lines.append("| " + " | ".join([name, *cells, agreement, steps, str(len(rows))]) + " |")
+    return [*lines, ""]
+
+
 def main() -> None:
+    """Write the page."""
+    contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     grouped: dict = defaultdict(lambda: defaultdict(list))
-    for path in sorted(RESULTS.glob("*.json")):
-        content = json.loads(path.read_text())
+    for content in contents:
         for row in content.get("results", ()):
             key = (row["method"], row["transductive"], row["labels_seen"])
             grouped[content["benchmark"], content["protocol"], row["n_query"]][key].append((content, row))
@@ -68,6 +118,7 @@ def main() -> None:
         for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
         lines += ["", SOURCE if (benchmark, protocol, n_query) in PUBLISHED else "", ""]
+    lines += [*ablation(), *order_of_progress(contents)]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 
