@@ -270,3 +270,13 @@ def test_parts_that_do_not_fit_each_other_are_an_artifact_error(tmp_path):
     np.save(out / "images.npy", np.zeros((50, 1, 12, 12)))
     with pytest.raises(ArtifactError, match="float64"):
         ImageCache.open(out)
+
+
+def test_long_images_are_counted_and_their_middles_kept(tmp_path):
+    wide = np.zeros((8, 40, 3), np.uint8)
+    wide[:, 16:24] = 200
+    for name, pixels in (("wide", wide), ("tall", wide.transpose(1, 0, 2)), ("twice", np.full((8, 16, 3), 9, np.uint8))):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{name}.png")
+    cache = build_cache(FolderSource(tmp_path), tmp_path / "cache", image_size=8, channels=3)
+    assert cache.info["n_elongated"] == 2
+    assert [image.min() for image in cache.images] == [200, 9, 200]

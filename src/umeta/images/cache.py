@@ -101,7 +101,8 @@ def build_cache(
         image_size: Side in pixels. None looks at up to 256 images spread over the source: if all are squares of one
             size up to 84, that size; else 28 for gray and 32 for color.
         channels: 1 or 3. None looks at the same images: 1 if all are gray, else 3. A color image that turns up later
-            in a gray cache becomes luma, and `n_color_as_gray` in `cache.json` counts it.
+            in a gray cache becomes luma, and `n_color_as_gray` in `cache.json` counts it; `n_elongated` counts images more than twice as long as
+            wide, of which the middle is kept.
         n_workers: Threads that decode.
         drop_duplicates: Keep only the first of several images with equal pixels. They are counted in either case.
         on_progress: Called with the number of images done and the number of all.
@@ -167,12 +168,13 @@ def _fill(
 ) -> dict[str, int]:
     n_channels, size, _ = shape
 
-    def prepare(pixels: Pixels) -> tuple[bytes, Pixels, bool]:
-        return content_hash(pixels), fit_square(pixels, size, n_channels), pixels.ndim == 3 and n_channels == 1
+    def prepare(pixels: Pixels) -> tuple[bytes, Pixels, bool, bool]:
+        square = fit_square(pixels, size, n_channels)
+        return content_hash(pixels), square, pixels.ndim == 3 and n_channels == 1, max(pixels.shape[:2]) > 2 * min(pixels.shape[:2])
 
     seen: set[bytes] = set()
     hashes, names = bytearray(), list[str]()
-    n_skipped = n_duplicates = n_color_as_gray = 0
+    n_skipped = n_duplicates = n_color_as_gray = n_elongated = 0
     csv_options: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
     with (folder / "images.npy").open("wb") as file, (folder / "skipped.csv").open("w", **csv_options) as skipped:
         _write_header(file, (len(source), *shape))
@@ -186,7 +188,7 @@ def _fill(
                     n_skipped += 1
                     rows.writerow((source.item_name(index), str(result)))
                     continue
-                digest, square, color_as_gray = result
+                digest, square, color_as_gray, elongated = result
                 n_duplicates += digest in seen
                 if drop_duplicates and digest in seen:
                     continue
@@ -195,6 +197,7 @@ def _fill(
                 hashes += digest
                 names.append(source.item_name(index))
                 n_color_as_gray += color_as_gray
+                n_elongated += elongated
         file.seek(0)
         _write_header(file, (len(names), *shape))
     np.save(folder / "hashes.npy", np.frombuffer(bytes(hashes), np.uint8).reshape(-1, 16))
@@ -204,6 +207,7 @@ def _fill(
         "n_skipped": n_skipped,
         "n_duplicates": n_duplicates,
         "n_color_as_gray": n_color_as_gray,
+        "n_elongated": n_elongated,
     }
 
 

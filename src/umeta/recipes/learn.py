@@ -105,6 +105,8 @@ class Learning:
         shutil.copyfile(cache.path / "skipped.csv", self.run.path / "skipped.csv")
         if cache.info["n_skipped"]:
             self.reporter.note(f"{cache.info['n_skipped']} images could not be used; they are named in {self.run.path / 'skipped.csv'}")
+        if cache.info.get("n_elongated"):
+            self.reporter.note(f"{cache.info['n_elongated']} images are more than twice as long as wide; only their middle squares are seen")
         if cache.info["n_duplicates"] and not labeled:
             self.reporter.note(f"{cache.info['n_duplicates']} exact duplicates are used once")
         return cache
