@@ -86,6 +86,26 @@ def ablation() -> list[str]:
     return [*lines, ""]
 
 
+def pseudo_labels() -> list[str]:
+    """Return a section on how well ways to group an embedding find images of one class."""
+    path = RESULTS / "pseudo-labels.json"
+    if not path.is_file():
+        return []
+    content = json.loads(path.read_text())
+    head = ["way to find images of one class", "found per image", "right", "of all right ones", "stability"]
+    lines = ["## Which images may stand in for each other", ""]
+    lines += [f"Pairs in the pool of Omniglot `cactus`, counted by labels that no learner sees. `{content['command']}`", ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in content["rows"]:
+        shares = [f"{100 * row[key]:.1f}" for key in ("precision", "recall")]
+        lines.append(
+            "| "
+            + " | ".join([row["way"], f"{row['per_image']:.1f}", *shares, f"{row['stability']:.2f}" if "stability" in row else ""])
+            + " |"
+        )
+    return [*lines, ""]
+
+
 def main() -> None:
     """Write the page."""
     contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
@@ -118,7 +138,7 @@ def main() -> None:
         for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
         lines += ["", SOURCE if (benchmark, protocol, n_query) in PUBLISHED else "", ""]
-    lines += [*ablation(), *order_of_progress(contents)]
+    lines += [*ablation(), *pseudo_labels(), *order_of_progress(contents)]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 
