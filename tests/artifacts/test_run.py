@@ -170,8 +170,8 @@ def test_the_manifest_hashes_the_files_it_names(path):
     start(path, resume=True).release()
 
 
-def observe(run, *, start_step=0, stop=lambda: False):
-    return StageObserver(run, "meta", Pace(4), Quiet(), stop, "loss", start_step)
+def observe(run, *, start_step=0, stop=lambda: False, probe=None):
+    return StageObserver(run, "meta", Pace(4), Quiet(), stop, "loss", start_step, probe)
 
 
 def rows(path):
@@ -209,3 +209,15 @@ def test_an_observer_saves_at_the_end_and_stops_when_asked(path):
     state = make_state()
     assert run.load_checkpoint("meta", state) == Position(1, 0.1, 0.25)
     assert state.modules["net"].weight.item() == 3
+
+
+def test_a_probe_measures_what_is_saved_once_a_minute_and_at_the_end(path):
+    run = start(path)
+    observer = observe(run, probe=lambda state: {"weight": state.modules["net"].weight.item()})
+    observer.save(Position(1, 0.1, 0.25), make_state(3))  # too soon
+    observer._last_probe -= 61
+    observer.save(Position(2, 0.2, 0.5), make_state(4))
+    observer.save(Position(3, 0.3, 0.75), make_state(5))  # too soon again
+    observer.save(Position(4, 0.4, 1.0), make_state(6))
+    observer.close()
+    assert rows(path)[1:] == [["meta", "2", "0.2", "weight", "4"], ["meta", "4", "0.4", "weight", "6"]]

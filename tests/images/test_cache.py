@@ -71,6 +71,8 @@ def test_gray_squares_keep_their_size_order_and_bits(tmp_path):
         (np.zeros((2, 85, 85), np.uint8), {}, (1, 28, 28)),
         (np.zeros((2, 84, 83), np.uint8), {}, (1, 28, 28)),
         (COLOR, {}, (3, 32, 32)),
+        (COLOR, {"color_size": 9}, (3, 9, 9)),
+        (GRAY, {"kept_up_to": 11}, (1, 28, 28)),
         (COLOR, {"channels": 1}, (1, 28, 28)),
         (COLOR[:, :30], {}, (3, 30, 30)),
         (GRAY, {"channels": 3, "image_size": 5}, (3, 5, 5)),

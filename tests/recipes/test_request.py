@@ -10,7 +10,7 @@ from umeta.recipes.budget import seconds
 from umeta.recipes.learn import make_learner
 from umeta.recipes.papers import BIBTEX, papers_used
 from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
-from umeta.recipes.request import Plan, cautions, read_source, resolve, typical_difference
+from umeta.recipes.request import Plan, cautions, image_sizes, read_source, resolve, typical_difference
 
 
 def pool(n):
@@ -184,3 +184,16 @@ def test_an_oracle_of_many_labelings_takes_its_numbers_from_the_roomiest():
     labels = np.stack([np.repeat([0, 1, -1], [40, 3, 8]), np.repeat([-1, 1, 0], [20, 12, 19])])
     plan = Plan.fit(resolve("photos", "oracle-protonets"), pool(51), labels)
     assert (plan.n_way, plan.n_query) == (2, 11)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "length", "sizes"),
+    [
+        ("default", {"budget_s": 3600.0}, {"image_size": None, "color_size": 42, "kept_up_to": 42}),
+        ("default", {"budget_s": 6 * 3600.0}, {"image_size": None, "color_size": 42}),
+        ("default", {"steps": 5}, {"image_size": None, "color_size": 42}),
+        ("cactus-protonets", {"budget_s": 60.0}, {"image_size": None}),
+    ],
+)
+def test_images_are_kept_small_where_the_budget_is(recipe, length, sizes):
+    assert image_sizes(resolve("x", recipe, **length)) == sizes

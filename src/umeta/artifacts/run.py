@@ -23,6 +23,7 @@ from umeta.core.progress import Reporter
 KEPT_CHECKPOINTS = 2
 CHECKPOINT_EVERY_S = 20.0
 METRICS_EVERY_S = 5.0
+PROBE_EVERY_S = 60.0
 METRICS_HEADER = ("stage", "step", "elapsed_s", "name", "value")
 LOCK = ".lock"
 KEPT_AFTER_BAD_INPUT = {LOCK, "cache.skipped.csv"}
@@ -210,7 +211,7 @@ class StageObserver:
         stop: Whether somebody asked to stop.
         shown: The metric on the progress line.
         start_step: Metrics after this step, left by a killed run, are dropped.
-        probe: What else to measure of the state whenever it is saved; None measures nothing.
+        probe: What else to measure of the state when it is saved, once a minute and at the end; None measures nothing.
     """
 
     def __init__(
@@ -234,7 +235,7 @@ class StageObserver:
             shown,
         )
         self._average: dict[str, float] = {}
-        self._last_metrics = self._last_checkpoint = time.monotonic()
+        self._last_metrics = self._last_checkpoint = self._last_probe = time.monotonic()
         self._path = run.path / "metrics.csv"
         self._drop_after(start_step)
         self._events = SummaryWriter(str(run.path / "events"), purge_step=start_step)
@@ -278,8 +279,9 @@ class StageObserver:
     def save(self, position: Position, state: StateT) -> None:
         """Write a checkpoint, and measure what the probe asks."""
         self._run.save_checkpoint(self._stage, position, state)
-        if self._probe is not None:
+        if self._probe is not None and (position.progress >= 1.0 or time.monotonic() - self._last_probe >= PROBE_EVERY_S):
             self._record(position, self._probe(state))
+            self._last_probe = time.monotonic()
         self._last_checkpoint = time.monotonic()
 
     def wants_stop(self) -> bool:

@@ -23,7 +23,6 @@ FORMAT = 1
 _FILES = {"images.npy", "hashes.npy", "names.json", "skipped.csv", "cache.json"}
 _PROGRESS_EVERY = 16
 _N_SAMPLED = 256
-_MAX_KEPT_SIZE = 84
 _RULES = {
     "resize": "largest centered square, Lanczos; untouched where it has the size already",
     "color_to_gray": "ITU-R 601 luma",
@@ -84,6 +83,8 @@ def build_cache(
     out: str | Path,
     *,
     image_size: int | None = None,
+    kept_up_to: int = 84,
+    color_size: int = 32,
     channels: int | None = None,
     n_workers: int = 2,
     drop_duplicates: bool = True,
@@ -99,10 +100,12 @@ def build_cache(
         source: Where the images come from; unreadable ones are named in `skipped.csv`.
         out: Folder to write; absent, empty, or an earlier cache.
         image_size: Side in pixels. None looks at up to 256 images spread over the source: if all are squares of one
-            size up to 84, that size; else 28 for gray and 32 for color.
+            size, that size; else 28 for gray and `color_size` for color.
+        kept_up_to: Squares of one larger size are not kept either.
+        color_size: See `image_size`.
         channels: 1 or 3. None looks at the same images: 1 if all are gray, else 3. A color image that turns up later
-            in a gray cache becomes luma, and `n_color_as_gray` in `cache.json` counts it; `n_elongated` counts images more than twice as long as
-            wide, of which the middle is kept.
+            in a gray cache becomes luma, and `n_color_as_gray` in `cache.json` counts it; `n_elongated` counts images
+            more than twice as long as wide, of which the middle is kept.
         n_workers: Threads that decode.
         drop_duplicates: Keep only the first of several images with equal pixels. They are counted in either case.
         on_progress: Called with the number of images done and the number of all.
@@ -120,7 +123,13 @@ def build_cache(
         "source": source.name,
         "n_source": len(source),
         "fingerprint": source.fingerprint() if isinstance(source, Fingerprinted) else None,
-        "settings": {"image_size": image_size, "channels": channels, "drop_duplicates": drop_duplicates},
+        "settings": {
+            "image_size": image_size,
+            "kept_up_to": kept_up_to,
+            "color_size": color_size,
+            "channels": channels,
+            "drop_duplicates": drop_duplicates,
+        },
     }
     partial = out.with_name(f"{out.name}.tmp-{os.getpid()}")
     try:
@@ -130,7 +139,7 @@ def build_cache(
             return existing
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        n_channels, size = _choose_shape(source, image_size, channels, n_workers)
+        n_channels, size = _choose_shape(source, image_size, kept_up_to, color_size, channels, n_workers)
         counts = _fill(partial, source, (n_channels, size, size), n_workers, drop_duplicates, on_progress)
         _refuse_if_mostly_bad(source, counts["n_skipped"], partial, out)
         shape = [counts["n_images"], n_channels, size, size]
@@ -145,7 +154,9 @@ def build_cache(
     return ImageCache.open(out)
 
 
-def _choose_shape(source: ImageSource, size: int | None, channels: int | None, n_workers: int) -> tuple[int, int]:
+def _choose_shape(
+    source: ImageSource, size: int | None, kept_up_to: int, color_size: int, channels: int | None, n_workers: int
+) -> tuple[int, int]:
     if size is None or channels is None:
         sample = sorted(set(np.linspace(0, len(source) - 1, min(len(source), _N_SAMPLED), dtype=int).tolist()))
         found = read_all(source, sample, lambda pixels: pixels.shape, n_workers)
@@ -154,7 +165,7 @@ def _choose_shape(source: ImageSource, size: int | None, channels: int | None, n
             channels = 1 if shapes and all(len(shape) == 2 for shape in shapes) else 3
         if size is None:
             sides = {side for shape in shapes for side in shape[:2]}
-            size = sides.pop() if len(sides) == 1 and max(sides) <= _MAX_KEPT_SIZE else (28 if channels == 1 else 32)
+            size = sides.pop() if len(sides) == 1 and max(sides) <= kept_up_to else (28 if channels == 1 else color_size)
     return channels, size
 
 

@@ -49,7 +49,7 @@ from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.recipe import Recipe
-from umeta.recipes.request import Plan, Request, are_drawings, cautions, read_source, spread
+from umeta.recipes.request import Plan, Request, are_drawings, cautions, image_sizes, read_source, spread
 
 StateT = TypeVar("StateT", bound=TrainState)
 CLOSING_S = 1.0
@@ -98,7 +98,7 @@ class Learning:
         cache = build_cache(
             source,
             self.run.path / "cache",
-            image_size=self.recipe.image_size,
+            **image_sizes(self.request),
             drop_duplicates=not labeled,
             on_progress=lambda done, n: self.counted(done, n, "images"),
         )
@@ -106,7 +106,9 @@ class Learning:
         if cache.info["n_skipped"]:
             self.reporter.note(f"{cache.info['n_skipped']} images could not be used; they are named in {self.run.path / 'skipped.csv'}")
         if cache.info.get("n_elongated"):
-            self.reporter.note(f"{cache.info['n_elongated']} images are more than twice as long as wide; only their middle squares are seen")
+            self.reporter.note(
+                f"{cache.info['n_elongated']} images are more than twice as long as wide; only their middle squares are seen"
+            )
         if cache.info["n_duplicates"] and not labeled:
             self.reporter.note(f"{cache.info['n_duplicates']} exact duplicates are used once")
         return cache
@@ -287,7 +289,7 @@ def fingerprint(cache: ImageCache) -> str:
 def plan(request: Request, folder: Path) -> Plan:
     """Look at the images of a request without training; `folder` receives a temporary cache."""
     source, labels = read_source(request)
-    cache = build_cache(source, folder / "cache", image_size=request.recipe.image_size, drop_duplicates=labels is None)
+    cache = build_cache(source, folder / "cache", **image_sizes(request), drop_duplicates=labels is None)
     return Plan.fit(request, cache, labels)
 
 

@@ -76,7 +76,7 @@ class Recipe:
     n_rounds: int = 0
     n_neighbors: int = 16
     least_shared: float = 0.3
-    rounds_share: float = 0.6
+    rounds_share: float = 0.75
     first_order: bool = False
     norm: Literal["stored", "batch"] = "stored"
     embedding_share: float = 0.5
@@ -105,7 +105,7 @@ def default() -> Recipe:
         weight_decay=1e-4,
         average=0.99,
         n_splits=1,
-        n_rounds=4,
+        n_rounds=5,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4
 MIN_INSTANCES = 16
 SHORT_BUDGET_S = 600.0
+LONG_BUDGET_S = 6 * 3600.0
+PHOTO_SIDE = 42
 LEAST_USEFUL_S = 30.0
 LOOKED_AT = 512
 LEAST_DIFFERENCE = 0.01
@@ -142,6 +144,24 @@ def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["p
         return recipe.downsample
     # The cost of a step grows with the area; 28 pixels is what the field trains drawings at.
     return "stem" if budget_s is not None and budget_s * 28**2 / side**2 < SHORT_BUDGET_S else "pool"
+
+
+class ImageSizes(TypedDict, total=False):
+    """How `build_cache` is to choose the size of images."""
+
+    image_size: int | None
+    kept_up_to: int
+    color_size: int
+
+
+def image_sizes(request: Request) -> ImageSizes:
+    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps."""
+    sizes = ImageSizes(image_size=request.recipe.image_size)
+    if request.recipe.proposal == "instances":
+        sizes["color_size"] = PHOTO_SIDE
+        if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
+            sizes["kept_up_to"] = PHOTO_SIDE
+    return sizes
 
 
 def cautions(request: Request, plan: Plan) -> list[str]:
