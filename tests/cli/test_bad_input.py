@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(umeta, make, s
 
 @pytest.mark.parametrize("file", ["embedding/tensors.safetensors", "partition/tensors.safetensors"])
 def test_an_altered_stage_is_refused_by_hash(umeta, make, source, tmp_path, file, monkeypatch):
-    from umeta.recipes.learn import Learning
+    from umeta.recipes.stages import Learning
 
     with monkeypatch.context() as patch:
         patch.setattr(Learning, "practice", lambda self, *_: 1 / 0)

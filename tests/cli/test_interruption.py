@@ -153,7 +153,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(umeta, make, source, run, tmp_path):
 
 @pytest.mark.parametrize("stage", ["images", "partitions"])
 def test_a_stop_is_heard_in_stages_without_steps(umeta, make, source, run, tmp_path, monkeypatch, stage):
-    from umeta.recipes.learn import Learning
+    from umeta.recipes.stages import Learning
 
     real = Learning.counted
 

@@ -277,7 +277,7 @@ def test_a_moved_run_still_works(umeta, run, tmp_path):
 
 
 def test_each_round_practices_on_the_neighbors_found_before_it(umeta, source, tmp_path, monkeypatch):
-    from umeta.recipes.learn import Learning
+    from umeta.recipes.stages import Learning
 
     real, seen = Learning.stage, []
 
