@@ -18,6 +18,7 @@ MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4
 MIN_INSTANCES = 16
 SHORT_BUDGET_S = 600.0
+LEAST_ROUND_S = 6.0
 LONG_BUDGET_S = 6 * 3600.0
 PHOTO_SIDE = 42
 LEAST_USEFUL_S = 30.0
@@ -60,6 +61,7 @@ class Plan:
         n_turns: Orientations of each image that are classes of their own.
         augment: A key of `VIEWS`, or "none".
         downsample: Of the Conv4.
+        n_rounds: Rounds after the first practice; fewer than the recipe's where the budget is very short.
     """
 
     n_images: int
@@ -71,6 +73,7 @@ class Plan:
     n_turns: int
     augment: Literal["affine", "drawings", "photos", "none"]
     downsample: Literal["pool", "stem", "stride"]
+    n_rounds: int = 0
 
     @classmethod
     def fit(cls, request: "Request", cache: ImageCache, labels: NDArray[np.integer] | None = None) -> "Plan":
@@ -92,6 +95,7 @@ class Plan:
             n_turns=4 if recipe.proposal == "instances" and recipe.turns and drawings else 1,
             augment=("drawings" if drawings else "photos") if recipe.augment == "auto" else recipe.augment,
             downsample=_downsample(recipe, request.budget_s, side),
+            n_rounds=_rounds(recipe, request.budget_s),
         )
         if labels is not None:
             sizes = class_sizes(labels)
@@ -136,7 +140,8 @@ class Plan:
         images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
         queries = f"{self.n_query} {'query' if self.n_query == 1 else 'queries'} a class"
         views = "" if self.augment == "none" else f", views as of {self.augment}"
-        return f"{images}{kinds}, {self.n_way}-way tasks with {queries}{views}"
+        rounds = f", {self.n_rounds} rounds with neighbors" if self.n_rounds else ""
+        return f"{images}{kinds}, {self.n_way}-way tasks with {queries}{views}{rounds}"
 
 
 def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["pool", "stem", "stride"]:
@@ -144,6 +149,10 @@ def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["p
         return recipe.downsample
     # The cost of a step grows with the area; 28 pixels is what the field trains drawings at.
     return "stem" if budget_s is not None and budget_s * 28**2 / side**2 < SHORT_BUDGET_S else "pool"
+
+
+def _rounds(recipe: Recipe, budget_s: float | None) -> int:
+    return recipe.n_rounds if budget_s is None else min(recipe.n_rounds, int(budget_s * recipe.rounds_share / LEAST_ROUND_S))
 
 
 class ImageSizes(TypedDict, total=False):

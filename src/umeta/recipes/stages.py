@@ -183,17 +183,18 @@ class Learning:
         recipe, rng = self.recipe, self.rng.fork("meta")
         learner = make_learner(recipe, plan)
         state = learner.init(rng.fork("init"))
-        later = recipe.head_share if recipe.learner == "in-context" else recipe.rounds_share if recipe.n_rounds else None
+        later = recipe.head_share if recipe.learner == "in-context" else recipe.rounds_share if plan.n_rounds else None
         procedure = self.stage("meta_train", learner, tasks, 1 - later if later else None, state, rng)
         if later is None:
             return procedure, tasks
         assert isinstance(tasks, InstanceTasks)
         if recipe.learner == "in-context":
             return self.head(procedure, tasks, rng.fork("head"))
-        return self.rounds(learner, state, procedure, tasks, rng)
+        return self.rounds(plan.n_rounds, learner, state, procedure, tasks, rng)
 
     def rounds(
         self,
+        n_rounds: int,
         learner: MetaLearner[Episode, ModuleState, ImageProcedure],
         state: ModuleState,
         procedure: ImageProcedure,
@@ -201,7 +202,7 @@ class Learning:
         rng: Rng,
     ) -> tuple[ImageProcedure, InstanceTasks]:
         """Embed the images by what was learned so far, and practice on tasks in which neighbors stand in for views; several times."""
-        n_rounds, agreement = self.recipe.n_rounds, self.agreement(tasks.pool)
+        agreement = self.agreement(tasks.pool)
         reached = agreement(procedure.encoder)
         for number in range(1, n_rounds + 1):
             name = f"round_{number}"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from torch.nn import functional as F
 
+from umeta.images.partition import neighbors
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 
 
@@ -53,3 +54,22 @@ def test_partners_are_the_most_alike_in_order_again_from_the_first_where_few_and
     assert partners(alike, 0.4, 3).tolist() == [[2, 3, 2], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
     assert partners(alike, 0.3, 2).tolist() == [[2, 3], [0, 0], [0, 0], [0, 0]]
     assert partners(alike, 1.0, 1).tolist() == [[0], [1], [2], [3]]
+
+
+def test_above_a_size_cells_are_searched_and_most_neighbors_found(monkeypatch):
+    points = torch.randn(100, 8).repeat_interleave(20, 0) + 0.3 * torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
+    exact = nearest(points, 10)
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 1000)
+    found = nearest(points, 10)
+    assert found.shape == exact.shape
+    assert not np.array_equal(found, exact)
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) > 0.9
+
+
+def test_rows_that_a_cell_could_not_fill_say_nothing(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(neighbors, "CELLS_LOOKED_INTO", 1)
+    near = nearest(torch.eye(8).repeat_interleave(2, 0), 3)
+    assert ((near // 2 == np.arange(16)[:, None] // 2) | (near == np.arange(16)[:, None])).all()
+    alike = shared_neighbors(near).toarray()
+    assert np.array_equal(alike, np.kron(np.eye(8), np.ones((2, 2))) - np.eye(16))
