@@ -169,13 +169,26 @@ class TabularProcess:
     ) -> Int[np.ndarray, "n_episodes horizon_p1"]:
         """Run episodes and return the states that they visit, the first and the last among them."""
         generator = rng.numpy()
-        dense = np.cumsum(self.transitions.toarray(), 1)
         states = np.empty((n_episodes, self.horizon + 1), np.int64)
-        states[:, 0] = _draw(np.broadcast_to(np.cumsum(self.start), (n_episodes, self.n_states)), generator)
+        states[:, 0] = self.first_states(n_episodes, generator)
         for t in range(self.horizon):
             actions = _draw(np.cumsum(policy[t][states[:, t]], 1), generator)
-            states[:, t + 1] = _draw(dense[states[:, t] * self.n_actions + actions], generator)
+            states[:, t + 1] = self.next_states(states[:, t], actions, generator)
         return states
+
+    def first_states(self, n: int, generator: np.random.Generator) -> Int[np.ndarray, " n"]:
+        """Draw where episodes begin."""
+        return _draw(np.broadcast_to(np.cumsum(self.start), (n, self.n_states)), generator)
+
+    def next_states(
+        self, states: Int[np.ndarray, " n"], actions: Int[np.ndarray, " n"], generator: np.random.Generator
+    ) -> Int[np.ndarray, " n"]:
+        """Draw what follows from each state and action."""
+        return _draw(self._cumulative[states * self.n_actions + actions], generator)
+
+    @cached_property
+    def _cumulative(self) -> Float[np.ndarray, "n_rows n_states"]:
+        return np.cumsum(self.transitions.toarray(), 1)
 
 
 def listed(names: Sequence[str] | map) -> str:  # type: ignore[type-arg]
