@@ -4,9 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def divergences(
-    distributions: Float[np.ndarray, "n n_outcomes"], reference: Float[np.ndarray, " n_outcomes"]
-) -> Float[np.ndarray, " n"]:
+def divergences(distributions: Float[np.ndarray, "n n_outcomes"], reference: Float[np.ndarray, " n_outcomes"]) -> Float[np.ndarray, " n"]:
     r"""Return $\mathrm{KL}(\rho_i \| q)$ in nats for each row; infinite where the reference lacks an outcome of the row.
 
     Example:

@@ -64,8 +64,8 @@ class LookFirst:
 
     Attributes:
         memoryless: Uniform exploration.
-        sampling: Posterior sampling: try an arm in proportion to how likely it is the one. It never pulls the arm that shows the answer, for
-            that arm is never the one.
+        sampling: Posterior sampling: try an arm in proportion to how likely it is the one. It never pulls the arm that shows the
+            answer, for that arm is never the one.
         optimal: Look, then go: two episodes, or fewer tries where there are fewer than three arms.
     """
 

@@ -49,7 +49,8 @@ class Skills:
         """Return $p(z | s_T)$ by Bayes' rule, which DIAYN learns with a network; 0 in states where no skill ends."""
         joint = self.weights[:, None] * self.marginals
         total = joint.sum(0)
-        return np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+        posterior: np.ndarray = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+        return posterior
 
 
 def goal_skills(process: TabularProcess, *, tolerance: float = 1e-5) -> Skills:
@@ -131,6 +132,17 @@ def information_ceiling(process: TabularProcess, *, tolerance: float = 1e-4) -> 
     return float(divergences(channel, weights @ channel).max())
 
 
+def redundancy(process: TabularProcess, marginal: Float[np.ndarray, " n_states"], rng: Rng, *, n_starts: int = 200) -> float:
+    r"""Return how far, in nats, the furthest policy that a local search finds ends from a marginal, $\max_\rho \mathrm{KL}(\rho \| q)$.
+
+    This is the regret that mutual information minimizes: what is lost by preparing for `marginal` when any policy may be asked for.
+    """
+    policies, _ = best_policies(process, np.eye(process.n_states)[process.goals()])
+    columns = marginals_of(process, policies)
+    _, _, distance = _ascend(process, marginal, policies, columns, _starts(process, columns, marginal, rng, n_starts))
+    return float(distance.max())
+
+
 def enumerate_policies(process: TabularProcess, *, limit: int = MAX_ENUMERATED) -> Int[np.ndarray, "n_policies horizon n_states"]:
     """Return deterministic policies, one for each distribution of the last state that some deterministic policy has.
 
@@ -138,31 +150,26 @@ def enumerate_policies(process: TabularProcess, *, limit: int = MAX_ENUMERATED) 
         InputError: There would be more than `limit` on the way.
     """
     n_states, n_actions, horizon = process.n_states, process.n_actions, process.horizon
-    ends = [[(np.eye(n_states)[state], np.zeros((horizon, n_states), np.int16))] for state in range(n_states)]
-    for t in reversed(range(horizon)):
-        before = []
-        for state in range(n_states):
-            options: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-            for action in range(n_actions if process.reach[t, state] else 0):
-                row = process.transitions[[state * n_actions + action]]
-                n_combined = np.prod([float(len(ends[after])) for after in row.indices])
-                if n_combined + len(options) > limit:
-                    raise InputError(
-                        f"listing all policies of {n_states} states, {n_actions} actions and horizon {horizon} takes over {limit:,}; use "
-                        "mutual_information_skills, which searches, or a smaller process"
-                    )
-                for chosen in itertools.product(*(ends[after] for after in row.indices)):
-                    end = np.asarray(row.data @ np.array([part[0] for part in chosen]))
-                    plan = np.zeros((horizon, n_states), np.int16)
-                    for part in chosen:
-                        plan = np.maximum(plan, part[1])
-                    plan[t, state] = action
-                    options.setdefault(end.round(ROUNDED).tobytes(), (end, plan))
-            before.append(list(options.values()))
-        ends = before
-    if (process.start > 0).sum() != 1:
-        raise InputError("listing all policies needs one start state; use mutual_information_skills, which searches")
-    return np.array([plan for _, plan in ends[int(process.start.argmax())]])
+    places = {b"": (process.start, np.zeros((horizon, n_states), np.int16))}
+    for t in range(horizon):
+        n_options = sum(float(n_actions) ** int((place > 0).sum()) for place, _ in places.values())
+        if n_options > limit:
+            raise InputError(
+                f"listing all policies of {n_states} states, {n_actions} actions and horizon {horizon} takes over {limit:,}; use "
+                "mutual_information_skills, which searches, or a smaller process"
+            )
+        after: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        for place, plan in places.values():
+            occupied = np.flatnonzero(place > 0)
+            for actions in itertools.product(range(n_actions), repeat=len(occupied)):
+                end = np.asarray(place[occupied] @ process.transitions[occupied * n_actions + np.array(actions)])
+                key = (end + 0.0).round(ROUNDED).tobytes()
+                if key not in after:
+                    extended = plan.copy()
+                    extended[t, occupied] = actions
+                    after[key] = (end, extended)
+        places = after
+    return np.array([plan for _, plan in places.values()])
 
 
 def _weighed(process: TabularProcess, policies: np.ndarray, tolerance: float, name: str, searched: str) -> Skills:

@@ -42,9 +42,7 @@ def marginals_of(
     return here.T
 
 
-def marginal_of(
-    process: TabularProcess, policy: Float[np.ndarray, "horizon n_states n_actions"]
-) -> Float[np.ndarray, " n_states"]:
+def marginal_of(process: TabularProcess, policy: Float[np.ndarray, "horizon n_states n_actions"]) -> Float[np.ndarray, " n_states"]:
     """Return the distribution of the last state under a stochastic policy."""
     here = process.start
     for rule in policy:

@@ -67,7 +67,11 @@ class TabularProcess:
         sums = self.transitions.sum(1)
         bad = ~np.isfinite(sums) | (np.abs(sums - 1) > TOLERANCE)
         if bad.any() or self.transitions.data.min() < 0:
-            row = int(bad.argmax()) if bad.any() else int(np.repeat(np.arange(rows), np.diff(self.transitions.indptr))[self.transitions.data.argmin()])
+            row = (
+                int(bad.argmax())
+                if bad.any()
+                else int(np.repeat(np.arange(rows), np.diff(self.transitions.indptr))[self.transitions.data.argmin()])
+            )
             told = f"sum to {sums[row]:.6g}, not 1" if bad.any() else f"have a negative one, {self.transitions.data.min():.6g}"
             raise InputError(
                 f"the transition probabilities of {self.name(row // self.n_actions)}, action {row % self.n_actions}, {told}; "
@@ -139,8 +143,8 @@ class TabularProcess:
         lost = goals[~self.reach[-1][goals]]
         if lost.size:
             raise InputError(
-                f"{len(lost)} of {len(goals)} goals cannot be reached at step {self.horizon}: {listed(map(self.name, lost))}; their hitting "
-                f"time, and so the regret of every explorer, is infinite; {self._remedy(lost)}"
+                f"{len(lost)} of {len(goals)} goals cannot be reached at step {self.horizon}: {listed(map(self.name, lost))}; so the "
+                f"regret of every explorer is infinite; {self._remedy(lost)}"
             )
         return goals
 

@@ -17,7 +17,8 @@ def hitting_times(marginal: Float[np.ndarray, " n_states"]) -> Float[np.ndarray,
 
     Episodes are independent, so their number until the first success is geometric.
     """
-    return np.divide(1.0, marginal, out=np.full(len(marginal), np.inf), where=marginal > 0)
+    times: np.ndarray = np.divide(1.0, marginal, out=np.full(len(marginal), np.inf), where=marginal > 0)
+    return times
 
 
 def regret(marginal: Float[np.ndarray, " n_states"], prior: Float[np.ndarray, " n_states"]) -> float:
@@ -45,7 +46,7 @@ def worst_case(marginal: Float[np.ndarray, " n_states"], goals: Int[np.ndarray, 
 
 def never_reached(marginal: Float[np.ndarray, " n_states"], goals: Int[np.ndarray, " n_goals"]) -> Int[np.ndarray, " n_never"]:
     """Return the goals in which no episode ends: the reason for an infinite regret."""
-    return goals[marginal[goals] <= 0]
+    return np.asarray(goals[marginal[goals] <= 0])
 
 
 def missed(marginal: Float[np.ndarray, " n_states"], prior: Float[np.ndarray, " n_states"], n_episodes: int) -> float:
@@ -60,7 +61,9 @@ def measure_hitting_time(process: TabularProcess, explorer: Explorer, goal: int,
         InputError: The explorer never ends in the goal, or so rarely that a trial would take over 100,000 episodes.
     """
     if explorer.marginal[goal] < 1 / MAX_EPISODES:
-        raise InputError(f"{explorer.name} needs {hitting_times(explorer.marginal)[goal]:.3g} episodes to {process.name(goal)}: too many to run")
+        raise InputError(
+            f"{explorer.name} needs {hitting_times(explorer.marginal)[goal]:.3g} episodes to {process.name(goal)}: too many to run"
+        )
     waiting, episodes, times = n_trials, 0, []
     while waiting:
         ends = process.simulate(explorer.policy, waiting, rng.fork("episode", episodes))[:, -1]

@@ -39,9 +39,7 @@ class Visits:
     unvisited: np.ndarray
 
 
-def measure_visits(
-    process: TabularProcess, ends: Int[np.ndarray, " n_episodes"], optimum: Float[np.ndarray, " n_states"]
-) -> Visits:
+def measure_visits(process: TabularProcess, ends: Int[np.ndarray, " n_episodes"], optimum: Float[np.ndarray, " n_states"]) -> Visits:
     """Compare the states in which episodes ended with an exact marginal on the same process.
 
     Args:
@@ -121,7 +119,9 @@ def _binned(
         raise InputError(f"{path}: positions must be x and y, [n_episodes, 2] or [n_episodes, n_steps, 2], not {list(array.shape)}")
     ends = array if array.ndim == 2 else array[:, -1]
     if not np.isfinite(ends).all() or ends.min() < low or ends.max() > high:
-        raise InputError(f"{path}: positions go from {ends.min():.4g} to {ends.max():.4g}, outside of the bounds {low} to {high}; widen them")
+        raise InputError(
+            f"{path}: positions go from {ends.min():.4g} to {ends.max():.4g}, outside of the bounds {low} to {high}; widen them"
+        )
     share = (ends - low) / (high - low)
     column = np.minimum((share[:, 0] * size[1]).astype(np.int64), size[1] - 1)
     row = np.minimum((share[:, 1] * size[0]).astype(np.int64), size[0] - 1)

@@ -43,7 +43,9 @@ def gridworld(
     for kind, cells in (("wall", walls), ("start", (start,))):
         outside = [cell for cell in cells if not (0 <= cell[0] < height and 0 <= cell[1] < width)]
         if outside:
-            raise InputError(f"{kind} {outside[0][0]},{outside[0][1]} is outside of the {height}x{width} grid; rows and columns count from 0")
+            raise InputError(
+                f"{kind} {outside[0][0]},{outside[0][1]} is outside of the {height}x{width} grid; rows and columns count from 0"
+            )
     if start in walls:
         raise InputError(f"the start {start[0]},{start[1]} is a wall; open it or start elsewhere")
     check_memory(height * width - len(set(walls)), len(MOVES), len(MOVES), horizon)
@@ -131,7 +133,9 @@ def from_toy_text(environment: Any, horizon: int) -> TabularProcess:
     inner = environment.unwrapped
     table, start = getattr(inner, "P", None), getattr(inner, "initial_state_distrib", None)
     if table is None or start is None:
-        raise InputError(f"{type(inner).__name__} has no table of transitions `P`; toy-text environments with one: FrozenLake, CliffWalking, Taxi")
+        raise InputError(
+            f"{type(inner).__name__} has no table of transitions `P`; toy-text environments with one: FrozenLake, CliffWalking, Taxi"
+        )
     n_states, n_actions = len(table), len(table[0])
     transitions = sp.lil_array((n_states * n_actions, n_states))
     ended = {after for moves in table.values() for outcomes in moves.values() for _, after, _, done in outcomes if done}
