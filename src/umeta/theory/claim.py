@@ -28,6 +28,8 @@ from umeta.theory.world import bandit, gridworld, tree
 CONCENTRATIONS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 N_PRIORS = 200
 MAX_LISTED = 4096
+# Found among random bandits of three arms: the last two arms alone reach every outcome.
+THREE_ARMS = ((0.75, 0.25, 0.0), (0.75, 0.0, 0.25), (1 / 3, 2 / 3, 0.0))
 MAX_GOALS = 400
 
 
@@ -173,46 +175,59 @@ def study_trajectories(branching: int, depth: int, slip: float, rng: Rng) -> tup
 
 
 @dataclass(frozen=True)
-class Arm:
-    """A bandit of two arms, the first reliable: the Z-channel.
+class Case:
+    """A bandit in which the optima part.
 
     Attributes:
-        reliability: Of the second arm.
+        name: What the table calls it.
+        reliability: Of the second of two arms; NaN for the bandit of three arms.
         worst: Worst-case hitting time of minimax, uniform goals and mutual information.
-        redundancy: Their distance to the furthest policy, in nats; exact, for there are two policies.
+        redundancy: Their distance to the furthest policy, in nats; exact, for every policy is listed.
         information: Capacity in nats.
     """
 
+    name: str
     reliability: float
     worst: dict[str, float]
     redundancy: dict[str, float]
     information: float
 
 
-def study_bandit(reliabilities: Sequence[float], n_arms: int, rng: Rng) -> tuple[tuple[Arm, ...], LookFirst, float]:
-    """Solve the smallest process in which noise separates the optima, exactly; and what posterior sampling loses where looking pays.
+def study_bandit(reliabilities: Sequence[float]) -> tuple[Case, ...]:
+    """Solve the smallest processes in which noise separates the optima, exactly.
 
-    Returns:
-        One row per reliability; the exact costs of `n_arms` arms beside one that shows which pays; and posterior sampling as it was run.
+    Two arms, of which the second is less than reliable, are the Z-channel: there mutual information is worse than uniform goals by the
+    worst case. In the last row, of three arms, it is the other way around.
 
     Raises:
-        InputError: A reliability outside of `(0, 1]`, or fewer than 1 arm.
+        InputError: A reliability outside of `(0, 1]`.
     """
-    if n_arms < 1 or not all(0 < value <= 1 for value in reliabilities):
-        raise InputError(f"reliabilities must be above 0 and at most 1, and arms at least 1, not {list(reliabilities)} and {n_arms}")
+    if not reliabilities or not all(0 < value <= 1 for value in reliabilities):
+        raise InputError(f"reliabilities must be above 0 and at most 1, not {list(reliabilities)}")
+    cases = [(f"two arms, the second reliable {value:g}", value, bandit([1.0, value])) for value in reliabilities]
+    three = np.zeros((4, 3, 4))
+    three[[1, 2, 3], :, [1, 2, 3]] = 1
+    three[0, :, 1:] = THREE_ARMS
+    cases.append(("three arms", float("nan"), TabularProcess.from_arrays(three, 0, 1)))
     rows = []
-    for value in reliabilities:
-        process = bandit([1.0, value])
+    for name, value, process in cases:
         skills = exact_skills(process)
         explorers: tuple[Explorer, ...] = (minimax_explorer(process).explorer, uniform_goals(process), skills.explorer)
         worst = {one.name: worst_case(one.marginal, process.goals())[0] for one in explorers}
-        far = {one.name: _furthest(skills.marginals, one.marginal) for one in explorers}
-        rows.append(Arm(value, worst, far, skills.information))
-    return tuple(rows), look_first(n_arms), measure_posterior_sampling(n_arms, 10_000, rng)
+        far = {one.name: float(divergences(skills.marginals, one.marginal).max()) for one in explorers}
+        rows.append(Case(name, value, worst, far, skills.information))
+    return tuple(rows)
 
 
-def _furthest(columns: np.ndarray, marginal: np.ndarray) -> float:
-    return float(divergences(columns, marginal).max())
+def study_looking(n_arms: int, n_trials: int, rng: Rng) -> tuple[LookFirst, float]:
+    """Return what posterior sampling costs beside an arm that shows which of the others pays: exactly, and as it was run.
+
+    Raises:
+        InputError: Fewer than 1 arm.
+    """
+    if n_arms < 1:
+        raise InputError(f"at least 1 arm is needed, not {n_arms}")
+    return look_first(n_arms), measure_posterior_sampling(n_arms, n_trials, rng)
 
 
 def _dirichlet(n: int, concentration: float, rng: Rng) -> np.ndarray:
