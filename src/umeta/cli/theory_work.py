@@ -316,7 +316,7 @@ def _say_comparisons(compared: Sequence[tuple[str, Comparison]]) -> None:
     say("\ncertificates")
     say(align([["", *head], *rows]))
     for label, one in compared:
-        say(f"{label}: the gap of I covers {one.skills.searched}")
+        say(f"{label}: the certificate of I covers {one.skills.searched}")
 
 
 def _comparison_json(one: Comparison) -> dict[str, Any]:

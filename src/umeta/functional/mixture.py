@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+TINY = 1e-300
+
 
 def divergences(distributions: Float[np.ndarray, "n n_outcomes"], reference: Float[np.ndarray, " n_outcomes"]) -> Float[np.ndarray, " n"]:
     r"""Return $\mathrm{KL}(\rho_i \| q)$ in nats for each row; infinite where the reference lacks an outcome of the row.
@@ -39,8 +41,10 @@ def capacity_weights(
         Blahut 1972 and Arimoto 1972.
     """
     current = np.full(len(distributions), 1 / len(distributions)) if weights is None else weights / weights.sum()
+    rows = distributions[:, (distributions > 0).any(0)]
+    negative_entropy = (rows * np.log(np.where(rows > 0, rows, 1))).sum(1)
     for _ in range(max_iterations):
-        distance = divergences(distributions, current @ distributions)
+        distance = negative_entropy - rows @ np.log(np.maximum(current @ rows, TINY))
         information = float(current @ distance)
         if distance.max() - information < tolerance:
             break

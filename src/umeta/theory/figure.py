@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from umeta.theory.claim import Case, Depth, Memory, SquareRootLaw
 from umeta.theory.process import TabularProcess
@@ -25,7 +27,8 @@ STYLE: dict[str, tuple[str, str]] = {
 }
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#777777"
 DPI = 110
-MAP = "cividis"
+MAP = "RdBu_r"
+FOLD = 16.0
 
 
 def _figure(n_columns: int, width: float = 4.6, height: float = 3.6) -> tuple[Figure, list[Axes]]:
@@ -36,6 +39,15 @@ def _figure(n_columns: int, width: float = 4.6, height: float = 3.6) -> tuple[Fi
         one.spines[["top", "right"]].set_visible(False)
         one.grid(alpha=0.25)
     return figure, axes
+
+
+def _plain_log(axes: Axes, low: float, high: float) -> None:
+    """Put a logarithmic axis of episodes from `low` to `high` with plain numbers on it."""
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _save(figure: Figure, path: Path) -> Path:
@@ -53,8 +65,10 @@ def draw_regrets(comparisons: Sequence[tuple[float, Comparison]], path: Path) ->
         style: dict[str, Any] = {"color": color, "marker": marker, "label": name, "clip_on": False}
         left.plot(slips, [c.entries[index].worst for _, c in comparisons], **style)
         right.plot(slips, [c.entries[index].redundancy for _, c in comparisons], **style)
-    left.set(yscale="log", xlabel="slip", ylabel="episodes to the worst goal, 1 / min ρ", title="worst-case hitting time")
-    right.set(xlabel="slip", ylabel="nats from the furthest policy, max KL(ρ ‖ q)", title="the regret that information minimizes")
+    left.set(xlabel="slip", ylabel="episodes to the worst goal, 1 / min ρ", title="worst-case hitting time")
+    shown = [entry.worst for _, c in comparisons for entry in c.entries if np.isfinite(entry.worst)]
+    _plain_log(left, 0.8 * min(shown), 1.5 * max(shown))
+    right.set(xlabel="slip", ylabel="max KL(ρ ‖ q), in nats", title="the regret that information minimizes")
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xticks(slips)
@@ -82,15 +96,15 @@ def draw_visits(process: TabularProcess, marginals: dict[str, np.ndarray], path:
 def _draw_maps(
     processes: Sequence[TabularProcess], maps: Sequence[Sequence[np.ndarray]], labels: Sequence[str], names: Sequence[str], path: Path
 ) -> Path:
-    """Draw rows of maps. The scale ends at four times uniform, so that one tall peak does not blacken the rest."""
+    """Draw rows of maps of probability over the uniform one: white is uniform, blue is seldom, red is often."""
     figure = Figure(figsize=(1.75 * len(names) + 0.8, 1.75 * len(maps) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    top = 4 / min(len(process.goals()) for process in processes)
     image: AxesImage | None = None
     for row, (process, marginals) in enumerate(zip(processes, maps, strict=True)):
         for column, marginal in enumerate(marginals):
             axes = figure.add_subplot(len(maps), len(names), row * len(names) + column + 1)
-            image = axes.imshow(_picture(process, marginal), cmap=MAP, vmin=0, vmax=top)
+            relative = np.maximum(marginal * len(process.goals()), 1 / (2 * FOLD))
+            image = axes.imshow(_picture(process, relative), cmap=MAP, norm=LogNorm(1 / FOLD, FOLD))
             axes.set(xticks=[], yticks=[])
             axes.set_facecolor("#bbbbbb")
             if row == 0:
@@ -98,10 +112,13 @@ def _draw_maps(
             if column == 0:
                 axes.set_ylabel(labels[row], fontsize=9)
             low = marginal[process.goals()].min()
-            axes.set_xlabel(f"least {low:.2g}", fontsize=8)
+            axes.set_xlabel(f"least 1/{1 / low:.0f}" if low > 0 else "least 0", fontsize=8)
     assert image is not None
-    bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, aspect=30, extend="max")
-    bar.set_label("probability", fontsize=9)
+    ticks = [1 / 16, 1 / 4, 1, 4, 16]
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.9, aspect=30, extend="both", ticks=ticks)
+    bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
+    bar.ax.minorticks_off()
+    bar.set_label("times uniform", fontsize=9)
     return _save(figure, path)
 
 
@@ -134,13 +151,13 @@ def draw_square_root_law(study: SquareRootLaw, path: Path) -> Path:
     left.legend(fontsize=8, frameon=False)
     n = len(goals)
     values = study.by_concentration
-    right.axhline(n, color=GRAY, marker="v", label="ρ = p, and ρ uniform")
+    right.axhline(n, color=GRAY, label="ρ = p, and ρ uniform")
     right.plot(list(values), list(values.values()), color=ORANGE, marker="s", label="ρ ∝ √p: (Σ√p)²")
     right.set(
         xscale="log",
         xlabel="concentration of the Dirichlet prior",
         ylabel="regret, mean of 200 priors",
-        title="few likely goals → all alike",
+        title="from few likely goals to all alike",
     )
     right.set_ylim(0, 1.12 * n)
     right.legend(fontsize=8, frameon=False, loc="lower right")
@@ -168,8 +185,10 @@ def draw_trajectories(rows: Sequence[Depth], slip: float, path: Path) -> Path:
     axes.plot(horizons, [row.value for row in rows], color=GREEN, marker="^", label="tree, one trajectory")
     axes.plot(horizons, [max(row.random, 1e-9) for row in rows], color=GREEN, ls=":", label="tree, random rewards, uniform explorer")
     axes.axhline(25, color=GRAY, ls="--", label="5x5 grid, one goal: at most 25")
-    axes.set(yscale="log", xlabel="horizon", ylabel="regret in episodes", title="general rewards cost exponentially in the horizon")
-    axes.set_ylim(bottom=0.5)
+    axes.set(
+        yscale="log", xlabel="horizon", ylabel="episodes (dotted: missed return)", title="general rewards cost exponentially in the horizon"
+    )
+    axes.set_ylim(bottom=0.2)
     axes.set_xticks(horizons)
     axes.legend(fontsize=8, frameon=False)
     return _save(figure, path)
@@ -184,8 +203,10 @@ def draw_bandit(cases: Sequence[Case], path: Path) -> Path:
         style: dict[str, Any] = {"color": color, "marker": marker, "label": name}
         left.plot([case.reliability for case in two], [case.worst[name] for case in two], **style)
         right.plot([case.reliability for case in two], [case.redundancy[name] for case in two], **style)
-    left.set(yscale="log", xlabel="reliability of the second arm", ylabel="episodes to the worst goal", title="worst-case hitting time")
-    right.set(xlabel="reliability of the second arm", ylabel="nats from the furthest policy", title="the regret that information minimizes")
+    left.set(xlabel="reliability of the second arm", ylabel="episodes to the worst goal", title="worst-case hitting time")
+    shown = [value for case in two for value in case.worst.values()]
+    _plain_log(left, 0.8 * min(shown), 1.5 * max(shown))
+    right.set(xlabel="reliability of the second arm", ylabel="max KL(ρ ‖ q), in nats", title="the regret that information minimizes")
     right.set_ylim(bottom=0)
     left.legend(fontsize=8, frameon=False)
     return _save(figure, path)

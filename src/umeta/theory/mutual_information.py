@@ -110,7 +110,7 @@ def mutual_information_skills(
         starts = _starts(process, columns, mixture, rng.fork("round", index), n_starts)
         found, places, distance = _ascend(process, mixture, policies, columns, starts)
         gap = max(float(distance.max()) - information, 0.0)
-        searched = f"local search from {len(places)} policies in each of {index + 1} rounds"
+        searched = f"what a local search found, from {len(places)} policies in each of {index + 1} rounds"
         if gap < tolerance or index == max_rounds - 1:
             break
         new = _furthest(places, distance, information + tolerance)

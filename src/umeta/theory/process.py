@@ -82,13 +82,16 @@ class TabularProcess:
         object.__setattr__(self, "start", self.start / self.start.sum())
 
     @classmethod
-    def from_arrays(
-        cls, transitions: Float[np.ndarray, "n_states n_actions n_states"], start: Float[np.ndarray, " n_states"] | int, horizon: int
-    ) -> "TabularProcess":
-        """Return the process of dense arrays; `start` may be one state's number.
+    def from_arrays(cls, transitions: np.ndarray, start: np.ndarray | int, horizon: int) -> "TabularProcess":
+        """Return the process of anybody's dense arrays.
+
+        Args:
+            transitions: Shape [n_states, n_actions, n_states], the probability of each next state.
+            start: Shape [n_states], the distribution of the first state; or one state's number.
+            horizon: Steps in an episode.
 
         Raises:
-            InputError: See the class; also if the array is not [n_states, n_actions, n_states].
+            InputError: See the class; also if the array has another shape, or the start state does not exist.
         """
         if transitions.ndim != 3 or transitions.shape[0] != transitions.shape[2]:
             raise InputError(f"transitions must be [n_states, n_actions, n_states], not {list(transitions.shape)}")
@@ -144,7 +147,7 @@ class TabularProcess:
         if lost.size:
             raise InputError(
                 f"{len(lost)} of {len(goals)} goals cannot be reached at step {self.horizon}: {listed(map(self.name, lost))}; so the "
-                f"regret of every explorer is infinite; {self._remedy(lost)}"
+                f"regret of every explorer is infinite; {self._remedy(goals, lost)}"
             )
         return goals
 
@@ -159,12 +162,12 @@ class TabularProcess:
             seen = more
         return np.flatnonzero(~seen)
 
-    def _remedy(self, lost: Int[np.ndarray, " n_lost"]) -> str:
+    def _remedy(self, goals: Int[np.ndarray, " n_goals"], lost: Int[np.ndarray, " n_lost"]) -> str:
         cut_off = np.intersect1d(lost, self.unreachable())
         if cut_off.size:
             return f"no horizon is long enough for {listed(map(self.name, cut_off))}: leave them out"
         for horizon in range(self.horizon + 1, self.horizon + self.n_states + 1):
-            if replace(self, horizon=horizon).reach[-1][lost].all():
+            if replace(self, horizon=horizon).reach[-1][goals].all():
                 return f"the horizon is too short: at least {horizon} is needed"
         return "no one horizon has all of them: leave some out"
 

@@ -21,7 +21,7 @@ def hitting_times(marginal: Float[np.ndarray, " n_states"]) -> Float[np.ndarray,
     return times
 
 
-def regret(marginal: Float[np.ndarray, " n_states"], prior: Float[np.ndarray, " n_states"]) -> float:
+def regret(marginal: Float[np.ndarray, " n_states"], prior: np.ndarray) -> float:
     r"""Return $\sum_g p(g) / \rho(g)$, the expected number of episodes until a goal drawn from `prior` is reached.
 
     The best procedure, which is told the goal, needs one episode, or more under noise. That constant is the same for all explorers and
