@@ -54,6 +54,7 @@ def test_a_bandit_by_hand_with_an_adversary_who_is_not_uniform():
     # The second arm works 3 times in 10, so its outcome has at most 0.3, and the adversary puts all its weight there.
     solution = minimax_explorer(bandit([1.0, 0.3]))
     assert solution.value == pytest.approx(1 / 0.3)
+    assert solution.bound == pytest.approx(1 / 0.3)
     assert solution.adversary == pytest.approx([0, 1], abs=1e-9)
     # At 0.5 and above both outcomes can have one half.
     assert minimax_explorer(bandit([1.0, 0.8])).explorer.marginal[1:] == pytest.approx([0.5, 0.5])
