@@ -71,6 +71,10 @@ def test_a_process_of_ones_own(umeta, tmp_path):
     transitions[0, 0, 1] = 0.9
     np.savez(tmp_path / "own.npz", transitions=transitions, start=np.array([1.0, 0, 0]))
     assert "state 0, action 0, sum to 0.9, not 1" in umeta("theory", "process", tmp_path / "own.npz").error
+    np.savez(tmp_path / "own.npz", transitions=transitions)
+    assert "it lacks one" in umeta("theory", "process", tmp_path / "own.npz").error
+    (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 torn")
+    assert "cannot be read as arrays of numbers" in umeta("theory", "process", tmp_path / "own.npz").error
 
 
 def test_visits(umeta, tmp_path):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def run_process(verb: Process) -> int:
     say(f"{verb.source}: {process.n_states} states, {process.n_actions} actions, {n_goals} goals, horizon {verb.horizon}")
     if never:
         say(f"no episode ends in {len(never)} states, infinite regret for every explorer, left out: {listed(map(process.name, never))}")
-    _say_comparisons([("value", compared)])
+    _say_comparisons([(f"horizon {verb.horizon}", compared)])
     _say_figures(figures)
     return 0
 
@@ -276,7 +277,7 @@ def read_process(source: str, horizon: int) -> TabularProcess:
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: np.asarray(content[name], np.float64) for name in ("transitions", "start") if name in content}
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
         raise InputError(f"{source} cannot be read as arrays of numbers: {error}") from error
     if len(arrays) < 2:
         raise InputError(f"{source} must hold `transitions` [n_states, n_actions, n_states] and `start` [n_states]; it lacks one")
