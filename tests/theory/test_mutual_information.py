@@ -7,7 +7,7 @@ import pytest
 
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
-from umeta.functional.mixture import divergences
+from umeta.functional.capacity import divergences
 from umeta.theory.mutual_information import (
     enumerate_policies,
     exact_skills,

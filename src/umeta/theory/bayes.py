@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from umeta.functional.mixture import regret_weights
+from umeta.functional.capacity import regret_weights
 from umeta.theory.explorer import Explorer
 from umeta.theory.planning import best_policies, marginals_of, mixed_policy
 from umeta.theory.process import TabularProcess

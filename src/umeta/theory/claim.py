@@ -7,7 +7,7 @@ import numpy as np
 
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
-from umeta.functional.mixture import divergences
+from umeta.functional.capacity import divergences
 from umeta.theory.bayes import bayes_explorer, square_root_law
 from umeta.theory.explorer import Explorer, uniform_goals
 from umeta.theory.memory import (

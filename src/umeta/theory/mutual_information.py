@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
-from umeta.functional.mixture import capacity_weights, divergences
+from umeta.functional.capacity import capacity_weights, divergences
 from umeta.theory.explorer import Explorer
 from umeta.theory.planning import best_policies, marginals_of, mixed_policy
 from umeta.theory.process import TabularProcess

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from umeta.core.errors import InputError
-from umeta.functional.mixture import divergences
+from umeta.functional.capacity import divergences
 from umeta.theory.process import TabularProcess, listed
 from umeta.theory.regret import hitting_times
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from umeta.functional.mixture import capacity_weights, divergences, regret_weights
+from umeta.functional.capacity import capacity_weights, divergences, regret_weights
 
 
 def test_divergences_by_hand():
