@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,9 @@ from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.baselines import EmbeddedProcedure, NearestNeighbor
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.testing import check_metalearner, check_procedure, check_task_distribution
+from umeta.testing import check_metalearner, check_procedure, check_tabular_tasks, check_task_distribution
+from umeta.theory.tasks import TabularTasks
+from umeta.theory.world import gridworld
 
 PROTONETS = ProtoNets(Conv4Config(1, 28, 4))
 
@@ -208,3 +211,84 @@ def test_broken_procedures_fail(episode, broken, transductive, message):
 
 def test_episodes_are_what_the_checks_take_them_for(tiny_tasks):
     assert isinstance(tiny_tasks.sample_batch(Rng.from_seed(0), 2), Episodes)
+
+
+GOALS = TabularTasks(gridworld(2, 2, horizon=3), np.eye(4), np.full(4, 0.25))
+
+
+class FewerTasks(TabularTasks):
+    def sample_batch(self, rng, n_tasks):
+        return super().sample_batch(rng, n_tasks)[1:] or super().sample_batch(rng, n_tasks)
+
+
+class RememberingTasks(TabularTasks):
+    calls = 0
+
+    def sample_batch(self, rng, n_tasks):
+        type(self).calls += 1
+        return super().sample_batch(rng.fork("call", self.calls), n_tasks)
+
+
+class DeafTasks(TabularTasks):
+    def sample_batch(self, rng, n_tasks):
+        return super().sample_batch(Rng.from_seed(0), n_tasks)
+
+
+class OtherSample(TabularTasks):
+    def sample(self, rng):
+        task = super().sample(rng)
+        return replace(task, reward=1 - task.reward)
+
+
+class SameEpisodes(TabularTasks):
+    def sample_batch(self, rng, n_tasks):
+        return [OneRole(**vars(task)) for task in super().sample_batch(rng, n_tasks)]
+
+
+class OneRole(type(GOALS.sample(Rng.from_seed(0)))):
+    @property
+    def query(self):
+        return self.support
+
+
+class ImpureTrials(type(GOALS.sample(Rng.from_seed(0)).support)):
+    runs = 0
+
+    def run(self, policy, rng):
+        type(self).runs += 1
+        return super().run(policy, rng.fork("run", self.runs))
+
+
+class ImpureTask(OneRole):
+    @property
+    def support(self):
+        return ImpureTrials(self.process, self.reward, self.n_support, "support")
+
+
+class ImpureRuns(TabularTasks):
+    def sample_batch(self, rng, n_tasks):
+        return [ImpureTask(**vars(task)) for task in super().sample_batch(rng, n_tasks)]
+
+
+class ShortRewards(TabularTasks):
+    def sample_batch(self, rng, n_tasks):
+        return [replace(task, reward=task.reward[:3]) for task in super().sample_batch(rng, n_tasks)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rewards", "told"),
+    [
+        (FewerTasks, np.eye(4), "gave 19 tasks, not 20"),
+        (RememberingTasks, np.eye(4), "the same stream gave two different batches"),
+        (DeafTasks, np.eye(4), "two streams gave the same batch"),
+        (OtherSample, np.eye(4), "sample is not a batch of one"),
+        (ShortRewards, np.eye(4), r"a reward has shape \(3,\)"),
+        (TabularTasks, np.where(np.eye(4) > 0, np.inf, 0), "a reward is not finite"),
+        (ImpureRuns, np.eye(4), "running is not a pure function"),
+        (SameEpisodes, np.eye(4), "support and query run the same episodes"),
+    ],
+)
+def test_tabular_tasks_that_break_one_rule(kind, rewards, told):
+    check_tabular_tasks(GOALS)
+    with pytest.raises(AssertionError, match=told):
+        check_tabular_tasks(kind(GOALS.process, rewards, GOALS.probability))

@@ -72,13 +72,22 @@ def _run(given: Sequence[str]) -> int:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 2
         if code == 0:
-            example = VERBS[given[0]].example if given[0] in VERBS else TOP_EXAMPLE
-            sys.stdout.write(f"\n--debug shows where an error came from; umeta --version prints the version.\n\nExample:\n  {example}\n")
+            sys.stdout.write("\n--debug shows where an error came from; umeta --version prints the version.\n")
+            sys.stdout.write(f"\nExample:\n  {_example(given)}\n")
         sys.stdout.flush()
         return code
     code = verb.run()
     sys.stdout.flush()
     return code
+
+
+def _example(given: Sequence[str]) -> str:
+    """Return the example of the verb, or of the part of a verb, whose help was asked for."""
+    if given[0] not in VERBS:
+        return TOP_EXAMPLE
+    verb = VERBS[given[0]]
+    part = getattr(verb, "parts", {}).get(given[1], verb)
+    return str(part.example)
 
 
 def _mend_streams() -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from tyro.conf import Positional, arg
 
+from umeta.cli.theory import Theory
+
 Head = Literal["prototypes", "power", "center", "tune", "em"]
 
 
@@ -291,6 +293,7 @@ VERBS: dict[str, type[Verb]] = {
     "adapt": Adapt,
     "predict": Predict,
     "compare": Compare,
+    "theory": Theory,
     "recipes": Recipes,
     "cite": Cite,
 }

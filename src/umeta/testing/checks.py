@@ -1,6 +1,7 @@
 """Knows what every part that enters umeta must keep, as functions that raise `AssertionError` where it does not."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from umeta.core.state import ModuleState
 from umeta.core.task import TaskDistribution
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import ImageProcedure
+from umeta.theory.explorer import random_walk
+from umeta.theory.tasks import TabularTask
 
 
 def _assert(condition: bool, message: str) -> None:
@@ -48,6 +51,29 @@ def check_task_distribution(tasks: TaskDistribution[Episode], *, n_tasks: int = 
         _assert(len(part.images) == len(part.labels), "images and labels differ in number")
         _assert(set(part.labels.tolist()) == set(range(part.n_way)), "a class has no image, or a label is out of range")
         _assert(float(part.images.min()) >= 0 and float(part.images.max()) <= 1, "image values leave [0, 1]")
+
+
+def check_tabular_tasks(tasks: TaskDistribution[TabularTask], *, n_tasks: int = 20) -> None:
+    """Check tasks on small processes: pure functions of their stream, with finite rewards, whose support and query run different episodes.
+
+    Raises:
+        AssertionError: Naming what is broken.
+    """
+    rng = Rng.from_seed(0)
+    first, again = tasks.sample_batch(rng, n_tasks), tasks.sample_batch(rng, n_tasks)
+    other = tasks.sample_batch(rng.fork("other"), n_tasks)
+    _assert(len(first) == n_tasks, f"sample_batch gave {len(first)} tasks, not {n_tasks}")
+    _assert(_same_rewards(first, again), "the same stream gave two different batches")
+    _assert(not _same_rewards(first, other), "two streams gave the same batch")
+    _assert(_same_rewards([tasks.sample(rng)], tasks.sample_batch(rng, 1)), "sample is not a batch of one")
+    for task in first:
+        _assert(task.reward.shape == (task.process.n_states,), f"a reward has shape {task.reward.shape}")
+        _assert(bool(np.isfinite(task.reward).all()), "a reward is not finite")
+    policy = random_walk(first[0].process).policy
+    support, query = first[0].support.run(policy, rng), first[0].query.run(policy, rng)
+    _assert(np.array_equal(support[0], first[0].support.run(policy, rng)[0]), "running is not a pure function of its stream")
+    n_both = min(len(support[0]), len(query[0]))
+    _assert(not np.array_equal(support[0][:n_both], query[0][:n_both]), "support and query run the same episodes")
 
 
 def check_metalearner(
@@ -120,6 +146,10 @@ def check_procedure(procedure: ImageProcedure, episode: Episode, *, tolerance: f
         bool(torch.isfinite(procedure.adapt(unequal, rng).logits(queries)).all()),
         "unequal shots give scores that are not finite",
     )
+
+
+def _same_rewards(first: Sequence[TabularTask], second: Sequence[TabularTask]) -> bool:
+    return all(np.array_equal(one.reward, two.reward) for one, two in zip(first, second, strict=True))
 
 
 def _equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
