@@ -70,9 +70,7 @@ class ContextLearner:
             embedding = tasks.embedded(self.encoder.net)
         support, labels, queries, answers = self.smaller(embedding.float(), tasks.k_shot, rng)
         head = InContext(net, self.encoder.head.metric)
-        with mixed_precision(support.device):
-            fitted = head.fit(support, labels, int(labels.max()) + 1, rng)
-            logits = head.logits(queries, fitted).float()
+        logits = head.logits(queries, head.fit(support, labels, int(labels.max()) + 1, rng))
         loss = F.cross_entropy(logits.flatten(0, 1), answers.flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
