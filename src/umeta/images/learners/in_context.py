@@ -77,9 +77,11 @@ class ContextLearner:
         loss = F.cross_entropy(logits.flatten(0, 1), answers.flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        for group in optimizer.param_groups:
-            group["lr"] *= min((1 + steps_taken(optimizer)) / self.n_warm, 1.0)
+        (group,) = optimizer.param_groups
+        annealed = group["lr"]
+        group["lr"] = annealed * min((1 + steps_taken(optimizer)) / self.n_warm, 1.0)
         optimizer.step()
+        group["lr"] = annealed
         return state, {"loss": loss.item(), "accuracy": (logits.detach().argmax(-1) == answers).float().mean().item()}
 
     def smaller(
