@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,7 +12,7 @@ from umeta.images.augment import RandomViews
 from umeta.images.learners.classifier import accuracy
 from umeta.images.learners.heads import Prototypes
 from umeta.images.learners.in_context import ContextLearner
-from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
+from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure, steps_taken
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.mixtures import Mixtures
@@ -23,7 +22,7 @@ RNG = Rng.from_seed(0)
 ENCODER = PrototypeProcedure(
     Conv4(Conv4Config(1, 28, 8, signed=True), RNG.torch()).eval().requires_grad_(False), Prototypes(Metric("cosine", 0.1))
 )
-LEARNER = ContextLearner(ENCODER, width=32, most_ways=8, n_splits=4, lr=3e-3)
+LEARNER = ContextLearner(ENCODER, width=32, most_ways=8, n_splits=4, lr=3e-3, n_warm=10)
 
 
 @pytest.fixture
@@ -73,8 +72,18 @@ def test_practice_improves_on_prototypes_for_other_numbers_of_classes(tiny_pool,
     assert after > before + 0.03
 
 
+def test_the_rate_rises_from_nothing_and_a_resumed_state_knows_where_it_is(tasks, rng, monkeypatch):
+    state, rates, real = LEARNER.init(rng), [], torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or real(self))
+    for index in range(3):
+        state, _ = replace(LEARNER, n_warm=2).step(state, tasks.sample_batch(rng.fork("t", index), 1), rng)
+    assert rates == pytest.approx([1.5e-3, 3e-3, 3e-3])
+    again = LEARNER.init(rng)
+    again.load_tensors(state.tensors())
+    assert steps_taken(again.optimizers["adam"]) == 3
+
+
 def test_an_encoder_without_directions_is_refused():
     learner = ProtoNets(Conv4Config(1, 28, 8))
     with pytest.raises(ValueError, match="by the cosine"):
         ContextLearner(learner.export(learner.init(RNG)))
-    assert np.isfinite(LEARNER.lr)

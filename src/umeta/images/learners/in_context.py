@@ -16,7 +16,7 @@ from umeta.core.state import ModuleState
 from umeta.functional.sampling import choose
 from umeta.images.episode import Episode, Episodes
 from umeta.images.learners.heads import InContext
-from umeta.images.learners.protonets import PrototypeProcedure
+from umeta.images.learners.protonets import PrototypeProcedure, steps_taken
 from umeta.images.nets.context import ContextConfig, ContextTransformer
 
 
@@ -34,7 +34,9 @@ class ContextLearner:
         n_heads: Its heads of attention.
         most_ways: Classes of a task at most; at least 5, or all that there are.
         n_splits: Tasks made from each embedded one.
-        lr: AdamW's first learning rate; it follows half a cosine to 0.
+        lr: AdamW's learning rate; it rises to this in `n_warm` steps, since Adam's first ones are as long as any and would undo what
+            prototypes know, and follows half a cosine to 0.
+        n_warm: Steps in which it rises.
         weight_decay: AdamW's.
 
     Source:
@@ -49,6 +51,7 @@ class ContextLearner:
     most_ways: int = 20
     n_splits: int = 8
     lr: float = 5e-4
+    n_warm: int = 50
     weight_decay: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -70,13 +73,15 @@ class ContextLearner:
             embedding = tasks.embedded(self.encoder.net)
         support, labels, queries, answers = self.smaller(embedding.float(), tasks.k_shot, rng)
         head = InContext(net, self.encoder.head.metric)
-        with mixed_precision(support.device):
-            fitted = head.fit(support, labels, int(labels.max()) + 1, rng)
-            logits = head.logits(queries, fitted).float()
+        logits = head.logits(queries, head.fit(support, labels, int(labels.max()) + 1, rng))
         loss = F.cross_entropy(logits.flatten(0, 1), answers.flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        (group,) = optimizer.param_groups
+        annealed = group["lr"]
+        group["lr"] = annealed * min((1 + steps_taken(optimizer)) / self.n_warm, 1.0)
         optimizer.step()
+        group["lr"] = annealed
         return state, {"loss": loss.item(), "accuracy": (logits.detach().argmax(-1) == answers).float().mean().item()}
 
     def smaller(

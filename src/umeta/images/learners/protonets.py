@@ -215,7 +215,7 @@ def frozen(net: nn.Module) -> Conv4:
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> int:
     """Return how many steps an Adam has taken, which its state keeps."""
-    return int(next(iter(optimizer.state.values()))["step"])
+    return int(next(iter(optimizer.state.values()))["step"]) if optimizer.state else 0
 
 
 def warmed(share: float, n_steps: int) -> float:
