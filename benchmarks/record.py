@@ -46,7 +46,10 @@ def evaluate_commands(report: dict) -> list[str]:
         rows = [row for row in report["results"] if row["n_query"] == n_query]
         ways = " ".join(str(n) for n in sorted({row["n_way"] for row in rows}))
         shots = " ".join(str(n) for n in sorted({row["k_shot"] for row in rows}))
-        baselines = " --baselines" if len({row["method"] for row in rows}) > 1 else ""
+        methods = {row["method"] for row in rows}
+        heads = sorted(method.partition(" (")[2].rstrip(")") for method in methods if " (" in method)
+        baselines = " --baselines" if len(methods) > len(heads) + 1 else ""
+        baselines += f" --head {' '.join(heads)}" if heads else ""
         size = f"--ways {ways} --shots {shots} --queries {n_query} --tasks {rows[0]['n_tasks']}"
         commands.append(f"umeta evaluate RUN --on {report['benchmark']} --protocol {report['protocol']} {size}{baselines}")
     return commands
@@ -69,13 +72,14 @@ def main() -> None:
             taken = " --embedding EMBEDDED"
         for path in sorted((Path(run) / "evaluation").glob("*.json")):
             report = json.loads(path.read_text())
+            commands = evaluate_commands(report)
             for row in report["results"]:
                 row.pop("per_task", None)
                 if row["method"].partition(" (")[0] == config["recipe"]["name"]:
                     row["method"] += changes(config["recipe"])
                     row["method"] += f" {length(config)}"
             content = {
-                "commands": [*before, learn_command(config, taken), *evaluate_commands(report)],
+                "commands": [*before, learn_command(config, taken), *commands],
                 "learned": {**learned, "embedding_s": embedding_s},
                 **report,
             }
