@@ -130,3 +130,36 @@ def test_the_help_of_a_part_ends_with_an_example_that_can_be_parsed(umeta, part)
 def test_the_figures_of_the_documentation_are_there_and_small():
     for name in ("grid-regret", "grid-marginals", "sqrt-law", "memory", "trajectories", "bandit", "visits"):
         assert 5_000 < (FIGURES / f"{name}.png").stat().st_size < 150_000
+
+
+def test_files_that_are_not_what_they_seem_are_refused_in_words(umeta, tmp_path):
+    single, text, strange = tmp_path / "single.npz", tmp_path / "text.npz", tmp_path / "complex.npz"
+    with single.open("wb") as file:
+        np.save(file, np.eye(2))
+    text.write_text("not numbers")
+    np.savez(strange, transitions=np.ones((1, 1, 1), complex), start=np.ones(1))
+    for source, told in ((single, "single array"), (text, "not written by NumPy"), (strange, "real numbers, not complex128")):
+        answer = umeta("theory", "process", source, "--horizon", 2, "--out", tmp_path / "out")
+        assert answer.code == 2
+        assert told in answer.error
+        assert "pickle" not in answer.error
+
+
+def test_an_out_that_cannot_be_made(umeta, tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = umeta("theory", "bandit", "--out", tmp_path / "file" / "sub")
+    assert (answer.code, "cannot be made" in answer.error) == (2, True)
+
+
+def test_sizes_beyond_any_machine_and_infinite_concentrations(umeta, tmp_path):
+    answer = umeta("theory", "trajectories", "--branching", 1000, "--depth", 1000, "--out", tmp_path)
+    assert answer.code == 2
+    assert "over 1e+12 states" in answer.error and "more than a million GiB" in answer.error
+    answer = umeta("theory", "sqrt-law", "--concentration", "inf", "--out", tmp_path)
+    assert (answer.code, "finite concentration" in answer.error) == (2, True)
+
+
+def test_visits_that_are_not_numbers(umeta, tmp_path):
+    np.save(tmp_path / "nan.npy", np.array([[0.1, np.nan], [0.2, 0.3]]))
+    answer = umeta("theory", "visits", tmp_path / "nan.npy", "--size", "3x3", "--horizon", 4, "--out", tmp_path)
+    assert (answer.code, "1 of 2 positions are not finite" in answer.error) == (2, True)

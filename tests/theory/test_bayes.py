@@ -71,3 +71,16 @@ def test_a_prior_on_goals_out_of_reach(grid):
     short = gridworld(5, 5, horizon=7)
     with pytest.raises(InputError, match="cell 4,4; so the regret of every explorer is infinite"):
         bayes_explorer(short, np.full(25, 1 / 25))
+
+
+@pytest.mark.parametrize(
+    ("prior", "told"), [([0.5, -0.5, 1.0], "least entry of -0.5"), ([0.5, 0.6], "sums to 1.1"), ([np.nan, 1.0], "nan")]
+)
+def test_a_prior_that_is_none_is_refused(prior, told):
+    with pytest.raises(InputError, match=told):
+        square_root_law(np.array(prior))
+
+
+def test_a_prior_of_the_wrong_length_is_told_so():
+    with pytest.raises(InputError, match=r"each of 9, and this one has shape \[4\]"):
+        bayes_explorer(gridworld(3, 3, horizon=4), np.full(4, 0.25))

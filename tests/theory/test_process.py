@@ -126,3 +126,19 @@ def test_episodes_end_where_the_marginal_says(noisy_grid, rng):
     explorer = random_walk(noisy_grid)
     ends = noisy_grid.simulate(explorer.policy, 20_000, rng)[:, -1]
     assert np.abs(np.bincount(ends, minlength=25) / 20_000 - explorer.marginal).max() < 0.01
+
+
+def test_dense_arrays_given_to_the_class_are_sent_to_from_arrays():
+    with pytest.raises(InputError, match="from_arrays takes dense arrays"):
+        TabularProcess(np.ones((2, 1, 2)) / 2, np.array([1.0, 0.0]), 3)
+
+
+@pytest.mark.parametrize("start", [np.array([1.0]), np.eye(2)])
+def test_a_start_of_another_shape_is_told_as_it_was_given(start):
+    with pytest.raises(InputError, match=r"start must be a distribution \[2\] over states"):
+        TabularProcess.from_arrays(np.ones((2, 1, 2)) / 2, start, 3)
+
+
+def test_no_action_is_told_by_the_shape_that_was_given():
+    with pytest.raises(InputError, match=r"not \[4, 0, 4\]"):
+        TabularProcess.from_arrays(np.ones((4, 0, 4)), 0, 3)

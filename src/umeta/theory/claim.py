@@ -58,8 +58,10 @@ def study_square_root_law(n_goals: int, concentration: float, rng: Rng) -> Squar
     Raises:
         InputError: Fewer than 2 goals or more than 400, or a concentration that is not positive.
     """
-    if not 2 <= n_goals <= MAX_GOALS or not concentration > 0:
-        raise InputError(f"the law is shown with 2 to {MAX_GOALS} goals and a positive concentration, not {n_goals} and {concentration}")
+    if not 2 <= n_goals <= MAX_GOALS or not 0 < concentration < np.inf:
+        raise InputError(
+            f"the law is shown with 2 to {MAX_GOALS} goals and a positive, finite concentration, not {n_goals} and {concentration}"
+        )
     prior = np.sort(_dirichlet(n_goals, concentration, rng.fork("prior")))[::-1]
     full = np.append(0.0, prior)
     found = bayes_explorer(bandit([1.0] * n_goals), full)

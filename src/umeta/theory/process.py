@@ -15,6 +15,8 @@ from umeta.core.rng import Rng
 TOLERANCE = 1e-6
 BYTES_PER_ENTRY = 400
 SHOWN = 8
+MANY = 10**12
+MILLION_GIB = 10**6 * 2**30
 
 
 def check_memory(n_states: int, n_actions: int, n_successors: int, horizon: int) -> None:
@@ -29,8 +31,9 @@ def check_memory(n_states: int, n_actions: int, n_successors: int, horizon: int)
     need = BYTES_PER_ENTRY * horizon * n_states * n_actions * (n_successors + 1)
     have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     if need > have:
+        states = n_states if n_states < MANY else f"over {MANY:.0e}"
         raise InputError(
-            f"{n_states} states, {n_actions} actions and horizon {horizon} need about {need / 2**30:,.1f} GiB, and half of this machine's "
+            f"{states} states, {n_actions} actions and horizon {horizon} need about {need / 2**30:,.1f} GiB, and half of this machine's "
             f"memory is {have / 2**30:,.1f} GiB; use fewer states or a shorter horizon"
         )
 

@@ -33,9 +33,16 @@ def regret(marginal: Float[np.ndarray, " n_states"], prior: np.ndarray) -> float
     Source:
         Gupta et al. 2018 (arXiv:1806.04640v3).
     """
-    if prior.shape != marginal.shape or prior.min() < 0 or abs(prior.sum() - 1) > TOLERANCE:
-        raise InputError(f"a prior over goals has one probability per state ({len(marginal)}) and sums to 1, not {prior.sum():.6g}")
+    check_prior(prior, len(marginal))
     return float((prior[prior > 0] * hitting_times(marginal)[prior > 0]).sum())
+
+
+def check_prior(prior: np.ndarray, n: int) -> None:
+    """Raise `InputError` unless the prior is a distribution over `n` states or goals."""
+    if prior.shape != (n,):
+        raise InputError(f"a prior has one probability for each of {n}, and this one has shape {list(prior.shape)}")
+    if not np.isfinite(prior).all() or prior.min() < 0 or abs(prior.sum() - 1) > TOLERANCE:
+        raise InputError(f"a prior is a distribution; this one has a least entry of {prior.min():.6g} and sums to {prior.sum():.6g}")
 
 
 def worst_case(marginal: Float[np.ndarray, " n_states"], goals: Int[np.ndarray, " n_goals"]) -> tuple[float, int]:
