@@ -41,9 +41,9 @@ def test_json_says_all_that_is_needed_to_read_a_result(umeta, scored):
 
 
 def test_the_same_tasks_every_time_and_others_for_another_task_seed(umeta, scored):
-    first, again, other = (umeta("evaluate", scored, *SMALL, "--json", "--task-seed", seed).json for seed in (0, 0, 1))
+    first, again, *others = (umeta("evaluate", scored, *SMALL, "--json", "--task-seed", seed).json for seed in (0, 0, 1, 2, 3))
     assert first == again
-    assert [row["accuracy"] for row in other["results"]] != [row["accuracy"] for row in first["results"]]
+    assert any(other["results"][0]["accuracy"] != first["results"][0]["accuracy"] for other in others)
 
 
 def test_the_table_is_in_percent(umeta, scored):

@@ -90,15 +90,15 @@ def test_visits(umeta, tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("grid --size 5", "--size '5' is not two whole numbers like 5x5"),
+        ("grid --size 5", "--size '5' is not two whole numbers from 0 on, like 5x5"),
         ("grid --horizon 7", "1 of 25 goals cannot be reached at step 7: cell 4,4; so the regret of every explorer is infinite"),
         ("grid --horizon 0", "the horizon must be at least 1 step, not 0"),
         ("grid --slip 2", "slip is a probability in 0 to 1, not 2.0"),
         ("grid --slip 0.1 0.1", "give at least one --slip, each once"),
-        ("grid --walls 0-1", "--walls '0-1' is not two whole numbers like 5,5"),
+        ("grid --walls 0-1", "--walls '0-1' is not two whole numbers from 0 on, like 5,5"),
         ("grid --size 90000x90000", "use fewer states or a shorter horizon"),
         ("sqrt-law --goals 1", "2 to 400 goals"),
-        ("sqrt-law --concentration 0", "a positive concentration"),
+        ("sqrt-law --concentration 0", "a positive, finite concentration"),
         ("memory --trials 0", "at least 1 trial"),
         ("trajectories --depth 60", "use fewer states or a shorter horizon"),
         ("bandit --reliability 0", "reliabilities must be above 0"),

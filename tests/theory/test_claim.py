@@ -18,7 +18,7 @@ def test_known_prior(rng):
     assert study.law < 15
     means = list(study.by_concentration.values())
     assert means == sorted(means) and means[-1] < 16
-    with pytest.raises(InputError, match=r"2 to 400 goals and a positive concentration, not 1 and 1\.0"):
+    with pytest.raises(InputError, match=r"2 to 400 goals and a positive, finite concentration, not 1 and 1\.0"):
         study_square_root_law(1, 1.0, rng)
     with pytest.raises(InputError, match="not 16 and nan"):
         study_square_root_law(16, math.nan, rng)

@@ -68,7 +68,7 @@ def test_x_is_the_column_and_y_the_row(tmp_path):
         (np.array(["a"]), UNIT, "must be one .npy array of numbers"),
         (np.zeros((2, 2, 2), int), UNIT, "whole numbers must be"),
         (np.array([[0.5, 1.5]]), UNIT, "positions go from 0.5 to 1.5, outside of the bounds 0.0 to 1.0"),
-        (np.array([[0.5, np.nan]]), UNIT, "outside of the bounds"),
+        (np.array([[0.5, np.nan]]), UNIT, "1 of 1 positions are not finite"),
         (np.zeros((3, 3)), UNIT, "positions must be x and y"),
         (np.zeros((3, 2)), (1.0, 0.0), "the bounds 1.0 and 0.0 are no interval"),
         (np.array([[0, 5]]), UNIT, "an episode ended in cell 0,5, which is a wall or outside of the grid"),

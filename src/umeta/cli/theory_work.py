@@ -27,7 +27,7 @@ from umeta.theory.figure import (
 from umeta.theory.minimax import minimax_explorer
 from umeta.theory.process import TabularProcess, listed
 from umeta.theory.study import Comparison, compare_explorers
-from umeta.theory.visits import measure_visits, read_visits
+from umeta.theory.visits import measure_visits, read_visits, why_unreadable
 from umeta.theory.world import from_toy_text, gridworld
 
 N_POSTERIOR_TRIALS = 10_000
@@ -275,10 +275,13 @@ def read_process(source: str, horizon: int) -> TabularProcess:
     if not path.is_file():
         raise InputError(f"{source} does not exist; give an .npz file with `transitions` and `start`")
     try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: np.asarray(content[name], np.float64) for name in ("transitions", "start") if name in content}
+        content = np.load(path, allow_pickle=False)
+        if not isinstance(content, np.lib.npyio.NpzFile):
+            raise InputError(f"{source} is a single array, not an .npz; np.savez(file, transitions=..., start=...) writes one")
+        with content:
+            arrays = {name: content[name] for name in ("transitions", "start") if name in content}
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise InputError(f"{source} cannot be read as arrays of numbers: {error}") from error
+        raise InputError(f"{source} cannot be read as arrays of numbers: {why_unreadable(error)}") from error
     if len(arrays) < 2:
         raise InputError(f"{source} must hold `transitions` [n_states, n_actions, n_states] and `start` [n_states]; it lacks one")
     return TabularProcess.from_arrays(arrays["transitions"], arrays["start"], horizon)
@@ -287,14 +290,17 @@ def read_process(source: str, horizon: int) -> TabularProcess:
 def _pair(text: str, separator: str, flag: str) -> tuple[int, int]:
     parts = text.lower().split(separator)
     if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
-        raise InputError(f"{flag} {text!r} is not two whole numbers like 5{separator}5")
+        raise InputError(f"{flag} {text!r} is not two whole numbers from 0 on, like 5{separator}5")
     return int(parts[0]), int(parts[1])
 
 
 def _folder(verb: Output) -> Path:
     if verb.out.exists() and not verb.out.is_dir():
         raise InputError(f"--out {verb.out} is a file; give a folder")
-    verb.out.mkdir(parents=True, exist_ok=True)
+    try:
+        verb.out.mkdir(parents=True, exist_ok=True)
+    except (NotADirectoryError, FileNotFoundError) as error:
+        raise InputError(f"--out {verb.out} cannot be made: {error.strerror}; give a folder") from error
     return verb.out
 
 

@@ -9,7 +9,7 @@ from umeta.functional.capacity import regret_weights
 from umeta.theory.explorer import Explorer
 from umeta.theory.planning import best_policies, marginals_of, mixed_policy
 from umeta.theory.process import TabularProcess
-from umeta.theory.regret import regret
+from umeta.theory.regret import check_prior, regret
 
 MAX_ROUNDS = 200
 NEGLIGIBLE = 1e-9
@@ -37,7 +37,11 @@ def square_root_law(prior: Float[np.ndarray, " n_goals"]) -> tuple[Float[np.ndar
     r"""Return the best marginal where any marginal can be had, $\rho(g) \propto \sqrt{p(g)}$, and its regret $(\sum_g \sqrt{p(g)})^2$.
 
     Neither $\rho = p$ nor the uniform $\rho$ is best: both have regret $n$, whatever the prior.
+
+    Raises:
+        InputError: The prior is not a distribution.
     """
+    check_prior(prior, len(prior))
     root = np.sqrt(prior)
     return root / root.sum(), float(root.sum() ** 2)
 
@@ -53,6 +57,7 @@ def bayes_explorer(process: TabularProcess, prior: Float[np.ndarray, " n_states"
     Raises:
         InputError: The prior is not a distribution, or has weight on states in which no episode can end.
     """
+    check_prior(prior, process.n_states)
     goals = process.goals([int(state) for state in np.flatnonzero(prior > 0)])
     policies, _ = best_policies(process, np.eye(process.n_states)[goals])
     columns = marginals_of(process, policies)

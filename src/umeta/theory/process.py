@@ -32,8 +32,9 @@ def check_memory(n_states: int, n_actions: int, n_successors: int, horizon: int)
     have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     if need > have:
         states = n_states if n_states < MANY else f"over {MANY:.0e}"
+        needed = "more than a million" if need > MILLION_GIB else f"about {need / 2**30:,.1f}"
         raise InputError(
-            f"{states} states, {n_actions} actions and horizon {horizon} need about {need / 2**30:,.1f} GiB, and half of this machine's "
+            f"{states} states, {n_actions} actions and horizon {horizon} need {needed} GiB, and half of this machine's "
             f"memory is {have / 2**30:,.1f} GiB; use fewer states or a shorter horizon"
         )
 
@@ -63,6 +64,8 @@ class TabularProcess:
     def __post_init__(self) -> None:
         if self.horizon < 1:
             raise InputError(f"the horizon must be at least 1 step, not {self.horizon}")
+        if not sp.issparse(self.transitions):
+            raise InputError("transitions must be sparse [n_states * n_actions, n_states]; TabularProcess.from_arrays takes dense arrays")
         rows, n_states = self.transitions.shape
         if n_states == 0 or rows == 0 or rows % n_states or self.start.shape != (n_states,):
             raise InputError(f"transitions {self.transitions.shape} and start {self.start.shape} do not fit; there are {n_states} states")
@@ -96,14 +99,22 @@ class TabularProcess:
         Raises:
             InputError: See the class; also if the array has another shape, or the start state does not exist.
         """
-        if transitions.ndim != 3 or transitions.shape[0] != transitions.shape[2]:
+        if transitions.ndim != 3 or transitions.shape[0] != transitions.shape[2] or 0 in transitions.shape:
             raise InputError(f"transitions must be [n_states, n_actions, n_states], not {list(transitions.shape)}")
+        for name, array in (("transitions", transitions), ("start", np.asarray(start))):
+            if array.dtype.kind not in "iufb":
+                raise InputError(f"{name} must be real numbers, not {array.dtype}")
         n_states, n_actions, _ = transitions.shape
         if isinstance(start, int | np.integer):
             if not 0 <= start < n_states:
                 raise InputError(f"start state {start} is not in 0 to {n_states - 1}")
             start = np.eye(n_states)[start]
-        return cls(sp.csr_array(transitions.reshape(n_states * n_actions, n_states)), np.asarray(start, np.float64), horizon)
+        first = np.asarray(start, np.float64)
+        if first.shape != (n_states,):
+            raise InputError(f"start must be a distribution [{n_states}] over states, not {list(first.shape)}")
+        return cls(
+            sp.csr_array(transitions.reshape(n_states * n_actions, n_states).astype(np.float64)), np.asarray(start, np.float64), horizon
+        )
 
     @property
     def n_states(self) -> int:

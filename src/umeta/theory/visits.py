@@ -97,7 +97,7 @@ def read_visits(path: Path, process: TabularProcess, size: tuple[int, int], boun
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path} is not a .npy array of numbers: {error}") from error
+        raise InputError(f"{path} is not a .npy array of numbers: {why_unreadable(error)}") from error
     if not isinstance(array, np.ndarray) or array.size == 0 or array.dtype.kind not in "iuf":
         raise InputError(f"{path} must be one .npy array of numbers with at least one episode; np.save writes one")
     if array.dtype.kind == "f":
@@ -109,6 +109,11 @@ def read_visits(path: Path, process: TabularProcess, size: tuple[int, int], boun
     return np.asarray(array if array.ndim == 1 else array[:, -1], np.int64)
 
 
+def why_unreadable(error: Exception) -> str:
+    """Return why NumPy could not read a file; what is no file of its own it takes for a pickle, and advises to load that."""
+    return "it was not written by NumPy, or holds objects" if "pickle" in str(error) else str(error)
+
+
 def _binned(
     path: Path, array: np.ndarray, process: TabularProcess, size: tuple[int, int], bounds: tuple[float, float]
 ) -> Int[np.ndarray, " n_episodes"]:
@@ -118,7 +123,10 @@ def _binned(
     if array.ndim not in (2, 3) or array.shape[-1] != 2:
         raise InputError(f"{path}: positions must be x and y, [n_episodes, 2] or [n_episodes, n_steps, 2], not {list(array.shape)}")
     ends = array if array.ndim == 2 else array[:, -1]
-    if not np.isfinite(ends).all() or ends.min() < low or ends.max() > high:
+    lost = int((~np.isfinite(ends)).any(1).sum())
+    if lost:
+        raise InputError(f"{path}: {lost} of {len(ends)} positions are not finite numbers")
+    if ends.min() < low or ends.max() > high:
         raise InputError(
             f"{path}: positions go from {ends.min():.4g} to {ends.max():.4g}, outside of the bounds {low} to {high}; widen them"
         )
@@ -135,5 +143,8 @@ def _at(path: Path, process: TabularProcess, cells: np.ndarray) -> Int[np.ndarra
     states = [index.get((int(row), int(column)), -1) for row, column in cells]
     if min(states) < 0:
         row, column = cells[states.index(-1)]
-        raise InputError(f"{path}: an episode ended in cell {row},{column}, which is a wall or outside of the grid")
+        raise InputError(
+            f"{path}: an episode ended in cell {row},{column}, which is a wall or outside of the grid; "
+            "whole numbers [n_episodes, 2] are read as row and column"
+        )
     return np.array(states, np.int64)
