@@ -123,7 +123,7 @@ def main() -> None:
             "Accuracy in %, ± 95 % interval over tasks, or over seeds where it says so.",
             "",
         ]
-        head = ["method", *(f"{n}w{k}s" for n, k in kinds), "labels seen", "tasks", "seeds", "transductive", "minutes to learn"]
+        head = ["method", *(f"{n}w{k}s" for n, k in kinds), "labels seen", "tasks", "seeds", "transductive", "minutes x threads"]
         lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for (method, transductive, labels), entries in methods.items():
             cells = [
@@ -131,13 +131,14 @@ def main() -> None:
                 for kind in kinds
             ]
             seeds = sorted({content["seed"] for content, _ in entries})
-            minutes = sorted({round((content["learned"]["elapsed_s"] + content["learned"]["embedding_s"]) / 60) for content, _ in entries})
+            took = [content["learned"] for content, _ in entries]
+            minutes = sorted({f"{(one['elapsed_s'] + one['embedding_s']) / 60:.0f} x {one['threads']}" for one in took})
             n_tasks = sorted({row["n_tasks"] for _, row in entries})
-            tail = [str(labels), "/".join(map(str, n_tasks)), str(len(seeds)), "yes" if transductive else "no", "/".join(map(str, minutes))]
+            tail = [str(labels), "/".join(map(str, n_tasks)), str(len(seeds)), "yes" if transductive else "no", "/".join(minutes)]
             lines.append("| " + " | ".join([method, *cells, *tail]) + " |")
         for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
-        lines += ["", SOURCE if (benchmark, protocol, n_query) in PUBLISHED else "", ""]
+        lines += ["", SOURCE, ""] if (benchmark, protocol, n_query) in PUBLISHED else [""]
     lines += [*ablation(), *pseudo_labels(), *order_of_progress(contents)]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
