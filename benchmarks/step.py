@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from umeta.core.memory import keep_large_blocks
 from umeta.core.precision import half_precision_pays, mixed_precision
 from umeta.core.rng import Rng
 from umeta.images.augment import VIEWS
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--downsample", default="pool", choices=("pool", "stem"))
     parser.add_argument("--steps", type=int, default=15)
     given = parser.parse_args()
+    keep_large_blocks()  # as `learn` does
     recipe, rng = get_recipe("default"), Rng.from_seed(0)
     net = Conv4Config(1, SIDE, 64, given.downsample, signed=True)
     learner = ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average)
