@@ -293,3 +293,22 @@ def test_each_round_practices_on_the_neighbors_found_before_it(umeta, source, tm
         kept = read_artifact(tmp_path / "run" / "neighbors" / name, "neighbors")[0]["partners"].numpy()
         assert (partners == kept).all() and partners.shape == (240, 16)
         assert (partners != np.arange(240)[:, None]).any()
+
+
+def test_a_round_that_loses_agreement_is_taken_back_and_a_collapse_is_said(umeta, source, tmp_path, monkeypatch):
+    from umeta.images.agreement import Agreement
+    from umeta.recipes.stages import Learning
+
+    real, seen = Learning.stage, []
+
+    def stage(self, name, *rest):
+        seen.append(name)
+        return real(self, name, *rest)
+
+    monkeypatch.setattr(Learning, "stage", stage)
+    monkeypatch.setattr(Agreement, "__call__", lambda self, encoder: 0.01 if "round_2" in seen else 0.5)
+    answer = umeta("learn", source, "--out", tmp_path / "run", "--steps", 1)
+    assert answer.code == 0
+    assert seen == ["meta_train", "round_1", "round_2"]
+    assert "round_2: views agree less than before it (1.0% after 50.0%), so it is taken back" in answer.out + answer.err
+    assert "the learner has collapsed" in answer.out + answer.err
