@@ -123,7 +123,7 @@ def test_open_source_takes_folders_and_npz_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gone", "does not exist; give a folder of images, or an .npz"),
+        ("gone", "does not exist; give a folder of images, an .npz"),
         ("model.pkl", "never opened"),
         ("model.PT", "never opened"),
         ("photo.jpg", "single image; give the folder"),

@@ -71,7 +71,7 @@ class Inspect:
 
     example: ClassVar[str] = "umeta inspect photos/"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder, an .npz, or a benchmark's name."""
+    """A folder, an .npz, .parquet or .tar file, or a benchmark's name."""
     json: bool = False
     """Print one JSON object."""
 
@@ -93,7 +93,7 @@ class Learn:
 
     example: ClassVar[str] = "umeta learn photos/ --out runs/photos --budget 20m"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder of images (folder names are not labels), an .npz with `images`, or a benchmark's name."""
+    """A folder of images (folder names are not labels), an .npz with `images`, .parquet or .tar shards, or a benchmark's name."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """The run folder."""
     recipe: Annotated[str, arg(metavar="NAME")] = "default"

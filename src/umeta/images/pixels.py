@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from umeta.core.errors import UmetaError
 Pixels: TypeAlias = NDArray[np.uint8]
 
 MAX_MEGAPIXELS = 50
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
@@ -42,13 +42,26 @@ def decode_file(path: Path) -> Pixels:
     """
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise BadImageError("empty file")
-            with Image.open(file, formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_MEGAPIXELS * 1_000_000:
-                    raise BadImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
-                return decode_image(image)
+            return decode_stream(file)
+    except OSError as error:
+        raise BadImageError(f"damaged: {error.strerror or error}") from error
+
+
+def decode_stream(file: BinaryIO) -> Pixels:
+    """Decode an open file, or bytes in memory, by the rules of `decode_file`.
+
+    Raises:
+        BadImageError: If it is empty, truncated, too large, or not an image.
+    """
+    try:
+        if not file.read(1):
+            raise BadImageError("empty file")
+        file.seek(0)
+        with Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_MEGAPIXELS * 1_000_000:
+                raise BadImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
+            return decode_image(image)
     except BadImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

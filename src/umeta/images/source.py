@@ -1,4 +1,4 @@
-"""Knows where unlabeled images come from: a folder, an array, or an .npz file, none of which has a label field."""
+"""Knows where unlabeled images come from: a folder, an array, an .npz file or shards, none of which has a label field."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from umeta.core.errors import InputError, UmetaError
+from umeta.images.pixels import IMAGE_EXTENSIONS, Pixels, decode_file, fit_square, gray_if_equal
 from umeta.images.pixels import BadImageError as BadImageError
-from umeta.images.pixels import Pixels, decode_file, fit_square, gray_if_equal
+from umeta.images.shard import SHARD_SUFFIXES, is_saved_dataset, open_sharded
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm")
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
-_ACCEPTED = "a folder of images, or an .npz file with an array `images`"
+_ACCEPTED = "a folder of images, an .npz file with an array `images`, a .parquet or .tar file, or a folder of those"
 _CHUNK = 16
 T = TypeVar("T")
 
@@ -206,7 +206,9 @@ def open_npz(path: str | Path) -> ArraySource:
 
 
 def open_source(spec: str | Path) -> ImageSource:
-    """Open a folder of images or an `.npz` file.
+    """Open a folder of images, an `.npz` file, or shards: Parquet, WebDataset tars, a folder that Hugging Face `datasets` saved.
+
+    A folder that holds an image file is a folder of images; one without any may hold shards.
 
     Args:
         spec: A path; `~` is the home folder. Names of benchmarks are resolved before this is called.
@@ -219,7 +221,9 @@ def open_source(spec: str | Path) -> ImageSource:
     if str(spec) == "" or not path.exists():
         raise InputError(f"source {str(spec)!r} does not exist; give {_ACCEPTED}")
     if path.is_dir():
-        return FolderSource(path)
+        return _open_folder(path)
+    if suffix in SHARD_SUFFIXES:
+        return open_sharded(path)
     if suffix == ".npz" and path.is_file():
         return open_npz(path)
     if suffix in _NEVER_OPENED:
@@ -289,6 +293,17 @@ def read_stacked(source: ImageSource, size: int, n_channels: int) -> Pixels:
                 raise result
             images[index] = result
     return images
+
+
+def _open_folder(path: Path) -> ImageSource:
+    if is_saved_dataset(path):
+        return open_sharded(path)
+    try:
+        return FolderSource(path)
+    except InputError:
+        if any(file.suffix.lower() in SHARD_SUFFIXES for file in path.rglob("*")):
+            return open_sharded(path)
+        raise
 
 
 def _is_candidate(entry: os.DirEntry[str]) -> bool:
