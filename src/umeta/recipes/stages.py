@@ -255,7 +255,8 @@ class Learning:
         self.reporter.stage(f"{name}: neighbors")
 
         near = nearest(embed_all(quick(encoder), pool.images), self.recipe.n_neighbors)
-        found = partners(shared_neighbors(near), self.recipe.least_shared, self.recipe.n_neighbors)
+        least = self.recipe.least_shared
+        found = partners(shared_neighbors(near, least), least, self.recipe.n_neighbors)
         share = float((found[:, 0] != np.arange(len(found))).mean())
         self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
         write_artifact(folder, "neighbors", {"partners": torch.from_numpy(found)}, {"n_neighbors": self.recipe.n_neighbors})

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from torch.nn import functional as F
 
+from umeta.core.rng import Rng
 from umeta.images.partition import neighbors
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 
@@ -57,7 +58,8 @@ def test_partners_are_the_most_alike_in_order_again_from_the_first_where_few_and
 
 
 def test_above_a_size_cells_are_searched_and_most_neighbors_found(monkeypatch):
-    points = torch.randn(100, 8).repeat_interleave(20, 0) + 0.3 * torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
+    generator = Rng.from_seed(0).torch()
+    points = torch.randn(100, 8, generator=generator).repeat_interleave(20, 0) + 0.3 * torch.randn(2000, 8, generator=generator)
     exact = nearest(points, 10)
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 1000)
     found = nearest(points, 10)
@@ -73,3 +75,13 @@ def test_rows_that_a_cell_could_not_fill_say_nothing(monkeypatch):
     assert ((near // 2 == np.arange(16)[:, None] // 2) | (near == np.arange(16)[:, None])).all()
     alike = shared_neighbors(near).toarray()
     assert np.array_equal(alike, np.kron(np.eye(8), np.ones((2, 2))) - np.eye(16))
+
+
+def test_in_parts_and_without_what_is_little_alike_it_is_the_same(monkeypatch):
+    near = nearest(torch.randn(300, 4, generator=Rng.from_seed(3).torch()), 8)
+    whole = shared_neighbors(near)
+    monkeypatch.setattr(neighbors, "ROWS_AT_ONCE", 64)
+    np.testing.assert_array_equal(shared_neighbors(near).toarray(), whole.toarray())
+    some = shared_neighbors(near, 0.3).toarray()
+    np.testing.assert_array_equal(some, np.where(whole.toarray() >= np.float32(0.3), whole.toarray(), 0))
+    assert 0 < (some > 0).sum() < (whole.toarray() > 0).sum()

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array, eye_array, vstack
 from torch import Tensor
 from torch.nn import functional as F
 
 EXACT_UP_TO = 50_000
 CELLS_LOOKED_INTO = 16
 POINTS_PER_CELL = 50
+ROWS_AT_ONCE = 20_000
 
 
 def nearest(embedding: Float[Tensor, "n dim"], k: int) -> NDArray[np.int64]:
@@ -42,7 +43,7 @@ def nearest(embedding: Float[Tensor, "n dim"], k: int) -> NDArray[np.int64]:
     return np.take_along_axis(found, not_own, 1).astype(np.int64)
 
 
-def shared_neighbors(near: NDArray[np.int64]) -> csr_array:
+def shared_neighbors(near: NDArray[np.int64], least: float = 0.0) -> csr_array:
     r"""Return how alike the neighborhoods of images are, as a sparse symmetric matrix [n, n] with values in `(0, 1]` and no diagonal.
 
     $R(i)$ holds image $i$ and those of its neighbors that have $i$ among theirs. The entry is $|R(i) \cap R(j)| / |R(i) \cup R(j)|$.
@@ -51,6 +52,7 @@ def shared_neighbors(near: NDArray[np.int64]) -> csr_array:
 
     Args:
         near: Nearest other images of each, shape [n, k]; an image's own index stands for none.
+        least: Entries below it are left out as soon as they are known, which keeps the memory for many images small.
 
     Source:
         Zhong et al. 2017 (arXiv:1701.08398), section 3.2, the Jaccard distance of k-reciprocal neighbors. Departures: neither weights by
@@ -59,11 +61,18 @@ def shared_neighbors(near: NDArray[np.int64]) -> csr_array:
     n, k = near.shape
     sided = csr_array((np.ones(n * k, np.float32), near.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     mutual = csr_array((sided * sided.T + eye_array(n)) > 0, dtype=np.float32)
-    both = (mutual @ mutual.T).tocoo()
     size = mutual.sum(1)
-    either = size[both.row] + size[both.col] - both.data
-    apart = both.row != both.col
-    return csr_array((both.data[apart] / either[apart], (both.row[apart], both.col[apart])), shape=(n, n))
+    parts = [_alike(mutual, size, first, least) for first in range(0, n, ROWS_AT_ONCE)]
+    return csr_array(vstack(parts))
+
+
+def _alike(mutual: csr_array, size: NDArray[np.float32], first: int, least: float) -> csr_array:
+    rows = mutual[first : first + ROWS_AT_ONCE]
+    both = (rows @ mutual.T).tocoo()
+    row, column = both.coords
+    shares = both.data / (size[first + row] + size[column] - both.data)
+    kept = (row + first != column) & (shares >= least)
+    return csr_array((shares[kept], (row[kept], column[kept])), shape=both.shape)
 
 
 def partners(alike: csr_array, least: float, n: int) -> NDArray[np.int64]:
