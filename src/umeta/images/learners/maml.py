@@ -1,109 +1,27 @@
-"""Knows Model-Agnostic Meta-Learning: learn the weights from which a few gradient steps reach any task."""
+"""Knows Model-Agnostic Meta-Learning and its relatives: learn the weights from which a few gradient steps reach any task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
-from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from umeta.core.metalearner import Metrics
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
-from umeta.functional.inner_loop import Weights, inner_loop
 from umeta.images.episode import Episode, Episodes, Examples
+from umeta.images.learners.adaptation import InnerLoop, NetClassifier, Statistics, Weights, task_loss
 from umeta.images.learners.classifier import restored
-from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config
-
-Statistics = Literal["batch", "stored"]
-
-
-class Conv4Classifier(nn.Module):
-    """A Conv4 with a linear head of `n_way` outputs; shorter tasks use the first ones."""
-
-    def __init__(self, net: Conv4Config, n_way: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.net = Conv4(net, generator)
-        self.head: nn.Linear = skip_init(nn.Linear, net.n_dim, n_way)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            nn.init.normal_(self.head.weight, std=net.n_dim**-0.5, generator=generator)
-            nn.init.zeros_(self.head.bias)
-
-    def adapted_only(self) -> "Conv4Classifier":
-        """Return self, to be adapted but no longer meta-trained: without second derivatives, normalization has a faster kernel."""
-        for module in self.modules():
-            if isinstance(module, BatchNorm):
-                module.once_differentiable = True
-        return self.requires_grad_(False)
-
-    def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n n_way"]:
-        """Score images; `n_reference` as in `BatchNorm`."""
-        out: Tensor = self.head(self.net(images, n_reference))
-        return out
-
-
-def task_loss(logits: Float[Tensor, "n n_way"], labels: Tensor) -> Float[Tensor, ""]:
-    """Return the sum over classes of the mean cross-entropy of their examples, CACTUs' inner and outer loss.
-
-    It is `n_way` times the mean over all examples, which is why its rate of 0.05 is 0.25 for the mean at 5-way and 1.0 at 20-way.
-    """
-    return logits.shape[-1] * F.cross_entropy(logits, labels)
-
-
-@dataclass(frozen=True)
-class InnerLoop:
-    """How one task is learned.
-
-    Attributes:
-        lr: Rate of the gradient steps on `task_loss`.
-        n_steps: How many.
-        first_order: Leave out second derivatives.
-        statistics: "batch": queries are normalized together, so a prediction depends on the other queries (transductive, as published).
-            "stored": the support set's statistics under the adapted weights are used for queries (inductive).
-    """
-
-    lr: float = 0.05
-    n_steps: int = 5
-    first_order: bool = False
-    statistics: Statistics = "batch"
-
-    def run(
-        self, model: nn.Module, weights: Mapping[str, Tensor], support: Examples, query: Tensor, *, every_step: bool
-    ) -> tuple[Weights, list[Tensor]]:
-        """Adapt to one task; returns the adapted weights and the query logits after every step, or only after the last."""
-        n_way, labels = support.n_way, support.labels
-
-        def loss(current: Weights) -> Tensor:
-            return task_loss(functional_call(model, current, (support.images,))[:, :n_way], labels)
-
-        def score(current: Weights) -> Tensor:
-            if self.statistics == "batch":
-                scores: Tensor = functional_call(model, current, (query,))
-                return scores[:, :n_way]
-            together = torch.cat([support.images, query])
-            logits: Tensor = functional_call(model, current, (together, len(support.images)))
-            return logits[len(support.images) :, :n_way]
-
-        adapted, seen = inner_loop(
-            loss,
-            weights,
-            lr=self.lr,
-            n_steps=self.n_steps,
-            first_order=self.first_order,
-            observe=score if every_step else None,
-        )
-        return adapted, seen if every_step else [score(adapted)]
+from umeta.images.nets.net import Net, NetConfig, describe_net, restore_net
 
 
 @dataclass(frozen=True)
 class GradientClassifier:
     """A network whose weights were adapted to one task, with the support set that normalizes queries where statistics are stored."""
 
-    model: Conv4Classifier
+    model: NetClassifier
     support: Tensor
     n_way: int
     statistics: Statistics
@@ -124,13 +42,13 @@ class GradientClassifier:
     def describe(self) -> dict[str, Any]:
         """Return type, network and mode."""
         head = self.model.head.out_features
-        net = asdict(self.model.net.config)
+        net = describe_net(self.model.net.config)
         return {"type": "gradient", "net": net, "head": head, "n_way": self.n_way, "statistics": self.statistics}
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "GradientClassifier":
         """Rebuild from an artifact."""
-        model = Conv4Classifier(Conv4Config(**info["net"]), info["head"], torch.Generator())
+        model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
         model.load_state_dict(restored(tensors, "model."))
         return cls(model.requires_grad_(False), tensors["support"], info["n_way"], info["statistics"])
 
@@ -143,147 +61,188 @@ class GradientProcedure:
         model: The shared weights; never changed.
         inner: How a task is learned.
         every_step: Whether `logits` scores queries after every step or only after the last.
+        rates: A learned rate for each number of each adapted weight (Meta-SGD); None takes `inner.lr` for all.
         chunk_images: About how many support images `logits` works on at once: more no longer fit into a processor's cache.
     """
 
-    model: Conv4Classifier
+    model: NetClassifier
     inner: InnerLoop
     every_step: bool = True
     chunk_images: int = 160
+    rates: Mapping[str, Tensor] | None = None
 
     @property
     def transductive(self) -> bool:
         """True where queries are normalized together."""
-        return self.inner.statistics == "batch"
+        return self.inner.statistics == "batch" and self.model.net.config.together
 
     @property
-    def encoder(self) -> Conv4:
+    def encoder(self) -> Net:
         """The network below the head, as it is before adaptation; its normalization sees the images of a call together."""
         return self.model.net
 
     def adapt(self, support: Examples, rng: Rng) -> GradientClassifier:
         """Take `inner.n_steps` gradient steps on the support set; a class beyond the head starts from the head's mean row."""
-        model, weights = self._widened(support.n_way)
-        adapted, _ = replace(self.inner, first_order=True).run(model, weights, support, support.images, every_step=False)
-        fresh = Conv4Classifier(self.model.net.config, model.head.out_features, torch.Generator())
-        fresh.load_state_dict({name: value.detach() for name, value in adapted.items()})
+        with torch.no_grad():
+            images = support.images.unsqueeze(0)
+            adapted, _ = self._run(images, support.labels, images, support.n_way, every_step=False)
+        fresh = NetClassifier(self.model.net.config, adapted["head.bias"].shape[1], torch.Generator())
+        fresh.load_state_dict({name: value[0].detach() for name, value in adapted.items()})
         return GradientClassifier(fresh.requires_grad_(False), support.images, support.n_way, self.inner.statistics)
 
     @torch.no_grad()
     def logits(self, episodes: Episodes, rng: Rng) -> Float[Tensor, "n_stage n_task n_query n_way"]:
-        """Adapt to all tasks of a chunk in one vmapped call; stage `i` is after `i` steps, or there is one, after the last."""
-        model, weights = self._widened(episodes.n_way)
-        labels = episodes.labels(episodes.k_shot)
-        inner = replace(self.inner, first_order=True)
-
-        def one(support: Tensor, query: Tensor) -> Tensor:
-            examples = Examples(support, labels.to(support.device), episodes.n_way)
-            return torch.stack(inner.run(model, weights, examples, query, every_step=self.every_step)[1])
-
-        parts = []
+        """Adapt to all tasks of a chunk at once; stage `i` is after `i` steps, or there is one, after the last."""
+        labels, parts = episodes.labels(episodes.k_shot), []
         for chunk in episodes.chunk(min(max(self.chunk_images // len(labels), 4), 25)):
             images = chunk.images()
             support, query = images[:, :, : chunk.k_shot].flatten(1, 2), images[:, :, chunk.k_shot :].flatten(1, 2)
-            parts.append(vmap(one)(support, query))
-        return torch.cat(parts).transpose(0, 1)
+            seen = self._run(support, labels.to(images.device), query, episodes.n_way, every_step=self.every_step)[1]
+            parts.append(torch.stack(seen))
+        return torch.cat(parts, 1)
 
-    def _widened(self, n_way: int) -> tuple[Conv4Classifier, Weights]:
-        weights = {name: value.detach() for name, value in self.model.named_parameters()}
-        missing = n_way - self.model.head.out_features
-        if missing <= 0:
-            return self.model, weights
-        for name in ("head.weight", "head.bias"):
-            mean = weights[name].mean(0, keepdim=True)
-            weights[name] = torch.cat([weights[name], mean.expand(missing, *mean.shape[1:])])
-        wide = Conv4Classifier(self.model.net.config, n_way, torch.Generator())
-        return wide.adapted_only().to(weights["head.bias"].device), weights
+    def _run(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, *, every_step: bool) -> tuple[Weights, list[Tensor]]:
+        inner = replace(self.inner, first_order=True)
+        weights = _widened({name: value.detach() for name, value in self.model.named_parameters()}, n_way)
+        rates = None if self.rates is None else _widened(self.rates, n_way)
+        return inner.run(self.model, weights, support, labels, query, n_way, rates=rates, every_step=every_step)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the shared weights."""
-        return {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        """Return the shared weights, and the rates where they are learned."""
+        rates = {f"rates.{key}": value for key, value in (self.rates or {}).items()}
+        return rates | {f"model.{key}": value for key, value in self.model.state_dict().items()}
 
     def describe(self) -> dict[str, Any]:
         """Return type, network and inner loop."""
         head = self.model.head.out_features
-        return {"type": "gradient", "net": asdict(self.model.net.config), "head": head, "inner": asdict(self.inner)}
+        return {"type": "gradient", "net": describe_net(self.model.net.config), "head": head, "inner": asdict(self.inner)}
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "GradientProcedure":
         """Rebuild from an artifact."""
-        model = Conv4Classifier(Conv4Config(**info["net"]), info["head"], torch.Generator())
+        model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
         model.load_state_dict(restored(tensors, "model."))
-        return cls(model.adapted_only(), InnerLoop(**info["inner"]))
+        return cls(model.adapted_only(), InnerLoop(**info["inner"]), rates=restored(tensors, "rates.") or None)
 
     @classmethod
-    def from_scratch(cls, net: Conv4Config, n_way: int, rng: Rng, *, lr: float = 0.1, n_steps: int = 200) -> "GradientProcedure":
+    def from_scratch(cls, net: NetConfig, n_way: int, rng: Rng, *, lr: float = 0.1, n_steps: int = 200) -> "GradientProcedure":
         """Return the baseline that starts every task at the same random weights.
 
         Source:
             CACTUs' code trains it with rate 0.1 on the summed loss for 200 steps.
         """
-        model = Conv4Classifier(net, n_way, rng.torch()).adapted_only()
+        model = NetClassifier(net, n_way, rng.torch()).adapted_only()
         return cls(model, InnerLoop(lr=lr, n_steps=n_steps, first_order=True), every_step=False)
+
+
+def _widened(weights: Mapping[str, Tensor], n_way: int) -> Weights:
+    missing = n_way - len(weights["head.bias"])
+    heads = {name: weights[name] for name in ("head.weight", "head.bias")}
+    grown = {name: torch.cat([value, value.mean(0, keepdim=True).expand(max(missing, 0), *value.shape[1:])]) for name, value in heads.items()}
+    return {**weights, **grown}
+
+
+class StepSizes(nn.Module):
+    """A learned rate for each number of each adapted weight.
+
+    Args:
+        weights: What is adapted.
+        lr: Where every rate starts.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], lr: float) -> None:
+        super().__init__()
+        for name, value in weights.items():
+            self.register_parameter(name.replace(".", "/"), nn.Parameter(torch.full_like(value, lr)))
+
+    def rates(self) -> Weights:
+        """Return the rates by the names of their weights."""
+        return {name.replace("/", "."): value for name, value in self.named_parameters()}
 
 
 @dataclass(frozen=True)
 class Maml:
-    """MAML, all tasks of a meta-batch in one vmapped call.
+    """MAML, all tasks of a meta-batch at once.
 
     Attributes:
         net: The network; its normalization must not store statistics across tasks.
         n_way: Outputs of the head.
-        inner: How a task is learned while practicing.
+        inner: How a task is learned while practicing; ANIL and ProtoMAML are settings of it.
         n_adapt_steps: Inner steps of the exported procedure.
         outer_lr: Adam's first learning rate; it follows half a cosine to 0.
+        learn_rates: Whether each adapted number has a rate of its own, which starts at `inner.lr` and is meta-learned (Meta-SGD).
 
     Source:
         Finn et al. 2017 (arXiv:1703.03400), algorithm 2, with CACTUs' loss and rates (arXiv:1810.02334, appendix). Departure: the outer
-        learning rate is annealed; normalization has a scale only if `net.scale`.
+        learning rate is annealed; normalization has a scale only if `net.scale`. Meta-SGD: Li et al. 2017 (arXiv:1707.09835), algorithm
+        1; there rates start at random and one step is taken.
     """
 
-    net: Conv4Config
+    net: NetConfig
     n_way: int = 20
     inner: InnerLoop = field(default_factory=InnerLoop)
     n_adapt_steps: int = 50
     outer_lr: float = 1e-3
+    learn_rates: bool = False
 
     def __post_init__(self) -> None:
-        if self.net.stored:
+        if self.net.stored and getattr(self.net, "normalization", "batch") == "batch":
             raise ValueError("MAML's weights move within a task, so statistics stored across tasks do not fit; use stored=False")
+        if self.learn_rates and self.inner.head == "prototypes":
+            raise ValueError("a head made of prototypes has no rates of its own to learn; take a learned head, or a fixed rate")
 
     def init(self, rng: Rng) -> ModuleState:
-        """Return a fresh network and its optimizer."""
-        model = Conv4Classifier(self.net, self.n_way, rng.torch())
-        return ModuleState({"model": model}, {"adam": torch.optim.Adam(model.parameters(), self.outer_lr)})
+        """Return a fresh network, rates if they are learned, and their optimizer."""
+        model = NetClassifier(self.net, self.n_way, rng.torch())
+        modules: dict[str, nn.Module] = {"model": model}
+        if self.inner.head == "prototypes":
+            model.head.requires_grad_(False)
+        learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if self.learn_rates:
+            adapted = {name: value for name, value in model.named_parameters() if self.inner.adapts == "all" or name.startswith("head.")}
+            modules["rates"] = StepSizes(adapted, self.inner.lr)
+            learned += modules["rates"].parameters()
+        return ModuleState(modules, {"adam": torch.optim.Adam(learned, self.outer_lr)})
 
     def step(self, state: ModuleState, tasks: Sequence[Episode], rng: Rng) -> tuple[ModuleState, Metrics]:
         """Adapt to every task and move the shared weights down the mean query loss."""
         assert isinstance(tasks, Episodes)
-        model, optimizer = state.modules["model"], state.optimizers["adam"]
-        images = tasks.images()
+        optimizer, images = state.optimizers["adam"], tasks.images()
         support, query = images[:, :, : tasks.k_shot].flatten(1, 2), images[:, :, tasks.k_shot :].flatten(1, 2)
         support_labels = tasks.labels(tasks.k_shot).to(images.device)
         query_labels = tasks.labels(tasks.n_query).to(images.device)
-        weights = dict(model.named_parameters())
-
-        def one(own_support: Tensor, own_query: Tensor) -> tuple[Tensor, Tensor]:
-            examples = Examples(own_support, support_labels, tasks.n_way)
-            logits = self.inner.run(model, weights, examples, own_query, every_step=False)[1][0]
-            return task_loss(logits, query_labels), (logits.argmax(-1) == query_labels).float().mean()
-
-        losses, right = vmap(one)(support, query)
-        loss = losses.mean() / tasks.n_way
+        loss, right = self.outer_loss(state, support, support_labels, query, query_labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return state, {"loss": loss.item(), "accuracy": right.mean().item()}
+        return state, {"loss": loss.item(), "accuracy": right.item()}
+
+    def outer_loss(
+        self,
+        state: ModuleState,
+        support: Float[Tensor, "n_task n c h w"],
+        support_labels: Tensor,
+        query: Float[Tensor, "n_task m c h w"],
+        query_labels: Tensor,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the mean cross-entropy and accuracy on the queries of every task after adapting to it."""
+        model, sizes = state.modules["model"], state.modules.get("rates")
+        assert isinstance(model, NetClassifier)
+        rates = sizes.rates() if isinstance(sizes, StepSizes) else None
+        n_way = int(support_labels.max()) + 1
+        weights = dict(model.named_parameters())
+        logits = self.inner.run(model, weights, support, support_labels, query, n_way, rates=rates)[1][0]
+        right = (logits.detach().argmax(-1) == query_labels).float().mean()
+        return task_loss(logits, query_labels).mean() / n_way, right
 
     def export(self, state: ModuleState) -> GradientProcedure:
         """Return a procedure with a copy of the weights."""
         info = {
-            "net": asdict(self.net),
+            "net": describe_net(self.net),
             "head": self.n_way,
             "inner": asdict(replace(self.inner, n_steps=self.n_adapt_steps)),
         }
         weights = {f"model.{key}": value.clone() for key, value in state.modules["model"].state_dict().items()}
+        if isinstance(sizes := state.modules.get("rates"), StepSizes):
+            weights |= {f"rates.{key}": value.detach().clone() for key, value in sizes.rates().items()}
         return GradientProcedure.restore(info, weights)

@@ -13,6 +13,7 @@ from torch.nn.utils import skip_init
 EPSILON = 1e-5
 MOMENTUM = 0.1
 PATCHES_AT_ONCE = 128
+Normalization = Literal["batch", "layer", "none"]
 
 
 class BatchNorm(nn.Module):
@@ -83,6 +84,32 @@ class BatchNorm(nn.Module):
             return conv.weight * gain.view(-1, 1, 1, 1), self.bias - center * gain
 
 
+class ImageNorm(nn.Module):
+    """Normalize each image by itself, or not at all, then scale and shift channels.
+
+    Args:
+        n_channels: Channels of the input.
+        centered: True brings the whole map of an image to mean 0 and variance 1, as layer normalization does; False leaves it.
+        scale: Whether there is a learned scale beside the learned shift.
+    """
+
+    def __init__(self, n_channels: int, *, centered: bool, scale: bool) -> None:
+        super().__init__()
+        self.centered = centered
+        self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+
+    def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n c h w"]:
+        """Normalize; `n_reference` has no meaning here."""
+        out = images
+        if self.centered:
+            out = out - out.mean((1, 2, 3), keepdim=True)
+            out = out * torch.rsqrt(out.square().mean((1, 2, 3), keepdim=True) + EPSILON)
+        if self.weight is not None:
+            out = out * self.weight.view(-1, 1, 1)
+        return out + self.bias.view(-1, 1, 1)
+
+
 def patch_moments(images: Float[Tensor, "n c h w"], conv: nn.Conv2d) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
     """Return mean and covariance of the patches that a convolution looks at, d = c * kernel area, and their number."""
     size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
@@ -110,6 +137,8 @@ class Conv4Config:
         stored: Whether normalization uses stored statistics; see `BatchNorm`.
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
         signed: Leave out the rectifier, and the pooling, of the last block: for cosines, which directions of one sign would crowd.
+        normalization: "batch"; "layer": each image by the mean and variance of its own map; or "none". Without batches no image's result
+            depends on another, and `stored` has no meaning.
     """
 
     channels: int
@@ -119,6 +148,12 @@ class Conv4Config:
     stored: bool = True
     scale: bool = True
     signed: bool = False
+    normalization: Normalization = "batch"
+
+    @property
+    def together(self) -> bool:
+        """Whether one image's vector depends on the others in the call."""
+        return self.normalization == "batch" and not self.stored
 
     @property
     def n_dim(self) -> int:
@@ -163,7 +198,7 @@ class Conv4(nn.Module):
             skip_init(nn.Conv2d, n_in, n_out, 3, stride=2 if config.strides(block) else 1, padding=1, bias=False)  # type: ignore[no-untyped-call]
             for block, (n_in, n_out) in enumerate(pairwise(widths))
         )
-        self.norms = nn.ModuleList(BatchNorm(config.width, stored=config.stored, scale=config.scale) for _ in range(4))
+        self.norms = nn.ModuleList(_normalization(config) for _ in range(4))
         with torch.no_grad():
             for conv in self.convs:
                 assert isinstance(conv, nn.Conv2d)
@@ -174,8 +209,7 @@ class Conv4(nn.Module):
         out = images
         for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             assert isinstance(conv, nn.Conv2d)
-            assert isinstance(norm, BatchNorm)
-            if block == 0 and norm.stored and self.training and not images.requires_grad:
+            if block == 0 and isinstance(norm, BatchNorm) and norm.stored and self.training and not images.requires_grad:
                 out = F.conv2d(out, *norm.folded(conv, out), stride=conv.stride, padding=conv.padding)
             else:
                 out = norm(conv(out), n_reference)
@@ -185,3 +219,9 @@ class Conv4(nn.Module):
             if not self.config.ends_signed(block):
                 out = F.relu(out)
         return out.mean((2, 3)) if self.config.downsample == "stride" else out.flatten(1)
+
+
+def _normalization(config: Conv4Config) -> BatchNorm | ImageNorm:
+    if config.normalization == "batch":
+        return BatchNorm(config.width, stored=config.stored, scale=config.scale)
+    return ImageNorm(config.width, centered=config.normalization == "layer", scale=config.scale)

@@ -1,4 +1,7 @@
-"""Knows the small fully connected network that contrastive methods put between an embedding and its loss."""
+"""Knows the small fully connected networks: between an embedding and a contrastive loss, and on embeddings in place of images."""
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -45,3 +48,61 @@ class Perceptron(nn.Module):
 def _as_images(norm: BatchNorm, vectors: Tensor) -> Tensor:
     out: Tensor = norm(vectors[..., None, None])
     return out.flatten(1)
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """Which fully connected network on vectors.
+
+    Attributes:
+        channels: Numbers in a vector; it comes as an image of so many channels and one pixel.
+        side: Of that image: 1.
+        widths: Units in each layer.
+        stored: Whether normalization uses stored statistics; see `BatchNorm`.
+    """
+
+    channels: int
+    side: int = 1
+    widths: tuple[int, ...] = (128, 64)
+    stored: bool = True
+
+    @property
+    def n_dim(self) -> int:
+        """Dimensions of the output."""
+        return self.widths[-1]
+
+    @property
+    def together(self) -> bool:
+        """Whether one vector's result depends on the others in the call."""
+        return not self.stored
+
+
+class Mlp(nn.Module):
+    """Several times a linear map and batch normalization, with rectifiers between them.
+
+    Args:
+        config: Which one.
+        generator: Draws the initial weights (He normal).
+
+    Source:
+        CACTUs' code learns on embeddings with a network of this kind (two layers of 32). Departures: wider; the last layer is not
+        rectified.
+    """
+
+    def __init__(self, config: MlpConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        sizes = list(pairwise([config.channels * config.side**2, *config.widths]))
+        self.layers = nn.ModuleList(skip_init(nn.Linear, n_in, n_out, bias=False) for n_in, n_out in sizes)  # type: ignore[no-untyped-call]
+        self.norms = nn.ModuleList(BatchNorm(n_out, stored=config.stored) for _, n_out in sizes)
+        with torch.no_grad():
+            for layer in self.layers:
+                assert isinstance(layer, nn.Linear)
+                layer.weight.normal_(0.0, (2 / layer.in_features) ** 0.5, generator=generator)
+
+    def forward(self, vectors: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n dim"]:
+        """Map vectors; `n_reference` as in `BatchNorm`."""
+        out = vectors.flatten(1)
+        for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            out = norm(layer(F.relu(out) if number else out)[..., None, None], n_reference).flatten(1)
+        return out
