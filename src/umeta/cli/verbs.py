@@ -112,8 +112,8 @@ class Learn:
     """k of k-means."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
-    augment: Annotated[Literal["affine", "drawings", "photos", "none"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """How practice images are changed at random: affine, drawings, photos, or none, as CACTUs does."""
+    augment: Annotated[Literal["affine", "drawings", "photos", "shifts", "none"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
+    """How practice images are changed at random: affine, drawings, photos, shifts (with dropped pixels, as UMTRA does), or none, as CACTUs does."""
     splits: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Episodes that ProtoNets makes from each embedded one; 1 is the published form."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None

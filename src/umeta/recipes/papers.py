@@ -89,6 +89,14 @@ BIBTEX = {
   eprint    = {1703.03400},
   archivePrefix = {arXiv}
 }""",
+    "khodadadeh2019umtra": """@inproceedings{khodadadeh2019umtra,
+  title     = {Unsupervised Meta-Learning for Few-Shot Image Classification},
+  author    = {Khodadadeh, Siavash and B{\\"o}l{\\"o}ni, Ladislau and Shah, Mubarak},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2019},
+  eprint    = {1811.11819},
+  archivePrefix = {arXiv}
+}""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
   author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},

@@ -65,7 +65,7 @@ class Recipe:
     k_shot: int = 1
     n_query: int = 15
     meta_batch_size: int = 1
-    augment: Literal["affine", "drawings", "photos", "none", "auto"] = "affine"
+    augment: Literal["affine", "drawings", "photos", "shifts", "none", "auto"] = "affine"
     metric: Metric = field(default_factory=Metric)
     objective: Literal["episode", "pairs"] = "episode"
     signed: bool = False
@@ -145,6 +145,23 @@ def psco() -> Recipe:
     )
 
 
+def umtra() -> Recipe:
+    """UMTRA: 20 random images as classes, the image itself the support, 3 views of it the queries, and second-order MAML."""
+    return Recipe(
+        name="umtra",
+        summary="UMTRA: every image a class, the image the support, its views the queries; second-order MAML",
+        papers=("khodadadeh2019umtra", "finn2017maml"),
+        learner="maml",
+        proposal="instances",
+        n_query=3,
+        meta_batch_size=4,
+        augment="auto",
+        norm="batch",
+        turns=False,
+        clean_support=True,
+    )
+
+
 def in_context() -> Recipe:
     """The default's practice on instances, then a transformer that reads support sets in the frozen embedding, as CAMeLU's does."""
     return replace(
@@ -210,6 +227,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "default": default,
     "protoclr": protoclr,
     "psco": psco,
+    "umtra": umtra,
     "in-context": in_context,
     "cactus-protonets": cactus_protonets,
     "cactus-maml": cactus_maml,

@@ -71,7 +71,7 @@ class Plan:
     n_way: int
     n_query: int
     n_turns: int
-    augment: Literal["affine", "drawings", "photos", "none"]
+    augment: Literal["affine", "drawings", "photos", "shifts", "none"]
     downsample: Literal["pool", "stem", "stride"]
     n_rounds: int = 0
 
