@@ -108,12 +108,16 @@ class Learn:
     """Of a benchmark source: which classes' images are in the pool; default its first."""
     embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
     """acai, pixels, contrast, an .npz with one row per image, or a run folder whose embedding is used again."""
-    clusters: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
-    """k of k-means."""
+    partition: Annotated[Literal["kmeans", "hyperplanes", "random", "pixels"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
+    """How the embedding is cut: kmeans, hyperplanes, random labels, or pixels: k-means on whitened pixels."""
+    margin: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None
+    """Of hyperplanes, in standard deviations; images nearer to one are left out."""
+    clusters: Annotated[tuple[int, ...] | None, arg(metavar="K...", help_behavior_hint="")] = None
+    """k of k-means; partitions take several in turn."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
     augment: Annotated[Literal["affine", "drawings", "photos", "shifts", "none"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """How practice images are changed at random: affine, drawings, photos, shifts (with dropped pixels, as UMTRA does), or none, as CACTUs does."""
+    """How practice images are changed at random: affine, drawings, photos, shifts as in UMTRA, or none as in CACTUs."""
     splits: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Episodes that ProtoNets makes from each embedded one; 1 is the published form."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None

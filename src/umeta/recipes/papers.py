@@ -164,4 +164,5 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
         embedding: The method that made the embedding; None if there is none.
     """
     keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
-    return keys + ["johnson2019faiss"] * (embedding is not None) + DATA.get(request.source, [])
+    clustered = embedding is not None and request.recipe.partition == "kmeans"
+    return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])

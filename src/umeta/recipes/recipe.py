@@ -24,7 +24,9 @@ class Recipe:
             oracle.
         embedding: "acai"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or the path of
             another run whose embedding is used again.
-        n_clusters: k of k-means; fewer where the pool is small.
+        partition: How an embedding is cut into clusters: "kmeans", "hyperplanes", or "random" labels, which need no embedding.
+        n_clusters: k of k-means and of random labels, fewer where the pool is small; of several numbers each partition takes the next.
+        margin: Of hyperplanes, in standard deviations; images nearer to one are in no cluster.
         n_partitions: Clusterings; with a budget, as many as fit into a sixth of it.
         n_way: Classes per practice task.
         k_shot: Support images per class.
@@ -59,7 +61,9 @@ class Recipe:
     downsample: Literal["pool", "stem", "stride", "auto"] = "pool"
     proposal: Literal["instances", "clusters", "truth"] = "clusters"
     embedding: str = "acai"
-    n_clusters: int = 500
+    partition: Literal["kmeans", "hyperplanes", "random"] = "kmeans"
+    n_clusters: int | tuple[int, ...] = 500
+    margin: float = 0.3
     n_partitions: int = 100
     n_way: int = 20
     k_shot: int = 1

@@ -36,9 +36,11 @@ from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.partition.hyperplanes import HyperplanePartitioner
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
+from umeta.images.partition.shuffled import RandomPartitioner
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.mixtures import Mixtures
@@ -135,17 +137,18 @@ class Learning:
         made.write(folder)
         return made
 
-    def partitions(self, embedding: Embedding, plan: Plan) -> Tensor:
-        """Cluster the embedding; returns pseudo-labels, shape [n_partitions, n_images]."""
+    def partitions(self, cache: ImageCache, plan: Plan) -> Tensor:
+        """Cluster the embedding, or where labels are drawn at random, nothing; returns pseudo-labels, shape [n_partitions, n_images]."""
         folder = self.run.path / "partition"
         if folder.is_dir():
             return read_artifact(folder, "partition")[0]["labels"].int()
-        self.reporter.stage("partition")
         recipe = self.recipe
-        partitioner = KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
+        matrix = torch.empty(len(cache.images), 0) if recipe.partition == "random" else self.embedding(cache).matrix
+        self.reporter.stage("partition")
+        partitioner = make_partitioner(recipe, plan)
         budget_s = self.request.budget_s
         labels = partitioner.fit(
-            embedding.matrix,
+            matrix,
             self.rng.fork("partition"),
             min_size=recipe.k_shot + plan.n_query,
             seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
@@ -153,7 +156,8 @@ class Learning:
         )
         if len(labels) < recipe.n_partitions:
             self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
-        compact = torch.from_numpy(np.stack(labels)).to(torch.int16 if plan.n_clusters < 2**15 else torch.int32)
+        compact = torch.from_numpy(np.stack(labels))
+        compact = compact.to(torch.int16 if compact.max() < 2**15 else torch.int32)
         write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
         return compact.int()
 
@@ -168,7 +172,7 @@ class Learning:
         if labels is not None:
             cells = list(usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query))
         else:
-            cells = list(self.partitions(self.embedding(cache), plan).numpy())
+            cells = list(self.partitions(cache, plan).numpy())
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
@@ -260,6 +264,15 @@ class Learning:
         self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
         write_artifact(folder, "neighbors", {"partners": torch.from_numpy(found)}, {"n_neighbors": self.recipe.n_neighbors})
         return found
+
+
+def make_partitioner(recipe: Recipe, plan: Plan) -> KMeansPartitioner | HyperplanePartitioner | RandomPartitioner:
+    """Return a recipe's way to cut an embedding, for the images of a plan."""
+    if recipe.partition == "hyperplanes":
+        return HyperplanePartitioner(plan.n_way, recipe.n_partitions, recipe.margin)
+    if recipe.partition == "random":
+        return RandomPartitioner(plan.n_clusters, recipe.n_partitions)
+    return KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
 
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
