@@ -160,6 +160,11 @@ def test_umtra_practices_on_images_and_their_views():
         assert (learner.n_way, learner.inner.statistics, learner.inner.first_order) == (20, norm, False)
 
 
+def test_random_labels_of_aal_shrink_to_the_images_there_are():
+    assert Plan.fit(resolve("photos", "aal-protonets"), strokes(400)).n_way == 20
+    assert Plan.fit(resolve("photos", "aal-maml"), strokes(64)).n_way == 12
+
+
 def test_images_that_are_nearly_all_the_same_are_refused():
     one = noise(1).images
     wobble = np.random.default_rng(1).integers(0, 3, (100, *one.shape[1:]), np.uint8)

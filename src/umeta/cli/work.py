@@ -96,8 +96,9 @@ def request_of(verb: Learn) -> Request:
         raise InputError("n_clusters must be at least 1")
     if verb.margin is not None and (verb.margin < 0 or (verb.partition or recipe.partition) != "hyperplanes"):
         raise InputError(f"--margin {verb.margin:g} is for --partition hyperplanes, and must be at least 0")
+    drawn = changes.get("augment", recipe.augment) in ("latent-noise", "latent-mix")
     clustering = {
-        "--embedding": verb.embedding,
+        "--embedding": None if drawn else verb.embedding,
         "--partition": verb.partition,
         "--clusters": verb.clusters,
         "--partitions": verb.partitions,

@@ -59,7 +59,7 @@ class Plan:
         n_way: Classes per practice task.
         n_query: Queries per class.
         n_turns: Orientations of each image that are classes of their own.
-        augment: A key of `VIEWS`, or "none".
+        augment: A key of `VIEWS`, "latent-noise", "latent-mix", or "none".
         downsample: Of the Conv4.
         n_rounds: Rounds after the first practice; fewer than the recipe's where the budget is very short.
     """
@@ -71,7 +71,7 @@ class Plan:
     n_way: int
     n_query: int
     n_turns: int
-    augment: Literal["affine", "drawings", "photos", "shifts", "none"]
+    augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none"]
     downsample: Literal["pool", "stem", "stride"]
     n_rounds: int = 0
 
@@ -102,9 +102,9 @@ class Plan:
             n_way = min(recipe.n_way, max(map(len, sizes)))
             room = max(int(one[-n_way]) for one in sizes if len(one) >= n_way)
             return replace(whole, n_way=n_way, n_query=min(recipe.n_query, room - recipe.k_shot))
-        return whole._of_instances(cache.images) if recipe.proposal == "instances" else whole._of_clusters(recipe)
+        return whole._of_instances(cache.images, recipe.n_each) if recipe.proposal == "instances" else whole._of_clusters(recipe)
 
-    def _of_instances(self, images: NDArray[np.uint8]) -> "Plan":
+    def _of_instances(self, images: NDArray[np.uint8], n_each: int) -> "Plan":
         if self.n_images < MIN_INSTANCES:
             raise InputError(f"there are {self.n_images} distinct images, but tasks in which each is a class need at least {MIN_INSTANCES}")
         difference = typical_difference(images)
@@ -113,7 +113,7 @@ class Plan:
                 f"two images differ by {difference:.1%} of the brightness range on average: there is nothing to tell apart; "
                 "give images of different things"
             )
-        return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns))
+        return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns // n_each))
 
     def _of_clusters(self, recipe: Recipe) -> "Plan":
         n, n_query, n_way = self.n_images, self.n_query, self.n_way
@@ -260,8 +260,8 @@ def resolve(
         raise InputError("the budget must be positive and steps at least 1")
     full = get_recipe(recipe) if isinstance(recipe, str) else recipe
     made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
-    if full.embedding not in ("acai", "pixels", "contrast") and not made_elsewhere:
-        raise InputError(f"no embedding {full.embedding!r}; give acai, pixels, contrast, an .npz file, or a run folder that has one")
+    if full.embedding not in ("acai", "vae", "pixels", "contrast") and not made_elsewhere:
+        raise InputError(f"no embedding {full.embedding!r}; give acai, vae, pixels, contrast, an .npz file, or a run folder that has one")
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)
