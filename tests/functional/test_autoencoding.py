@@ -1,9 +1,11 @@
 """The losses of ACAI by hand, with networks of one number each, and where their gradients go."""
 
+import math
+
 import pytest
 import torch
 
-from umeta.functional.autoencoding import acai_losses, mixing_coefficients
+from umeta.functional.autoencoding import acai_losses, mixing_coefficients, vae_losses
 
 
 def test_mixing_is_uniform_from_0_to_one_half():
@@ -42,3 +44,21 @@ def test_each_loss_has_gradients_only_for_those_it_trains():
     of_autoencoder = torch.autograd.grad(autoencoder_loss, [encoder, decoder], retain_graph=True)
     without_critic = torch.autograd.grad(((encoder * decoder - 1) * images).square().mean(), [encoder, decoder])
     assert all(abs(a - b) > 1e-3 for a, b in zip(of_autoencoder, without_critic, strict=True))
+
+
+def test_the_bound_of_a_vae_by_hand():
+    # Two images of two pixels; odds of 3 to 1 for bright are log 3. Codes N(1, 1), N(0, e) and N(0, 1), N(0, 1).
+    images = torch.tensor([[1.0, 0.5], [0.0, 0.0]]).view(2, 1, 1, 2)
+    logits = torch.tensor([[math.log(3), 0.0], [math.log(3), 0.0]]).view(2, 1, 1, 2)
+    error, divergence = vae_losses(images, logits, torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    assert error.item() == pytest.approx((math.log(4 / 3) + math.log(2) + math.log(4) + math.log(2)) / 2)
+    assert divergence.item() == pytest.approx((1 + math.e - 2) / 4)
+
+
+def test_the_divergence_of_a_vae_is_that_of_torch():
+    draw = torch.Generator().manual_seed(0)
+    mean, log_variance = torch.randn(5, 4, generator=draw), torch.randn(5, 4, generator=draw)
+    code = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    oracle = torch.distributions.kl_divergence(code, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
+    zero = torch.zeros(5, 1, 1, 1)
+    assert vae_losses(zero, zero, mean, log_variance)[1].item() == pytest.approx(oracle.item(), rel=1e-5)

@@ -110,3 +110,14 @@ def test_the_asked_shares_of_views_are_gray_and_blurred() -> None:
     changed = (blurred - noise).abs().amax((1, 2, 3)) > 0.01
     assert (changed.float().mean() - 0.3).abs() < 0.07
     assert blurred[changed].std() < 0.6 * noise.std()
+
+
+def test_dropped_pixels_are_ground_and_their_share_is_as_asked() -> None:
+    bright = torch.full((200, 3, 8, 8), 0.3)
+    bright[:, :, :2] = 0.9
+    dark_views, light_views = (replace(STILL, drop=0.3)(images, RNG) for images in (bright, 1 - bright))
+    dropped = (dark_views == 0).all(1)
+    assert (dropped.float().mean() - 0.3).abs() < 0.02
+    assert torch.equal(dropped, (light_views == 1).all(1))
+    assert torch.allclose(dark_views.amax(1)[~dropped], bright[:, 0][~dropped], atol=1e-5)
+    assert len({tuple(one.flatten().tolist()) for one in dropped}) == 200

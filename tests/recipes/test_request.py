@@ -151,6 +151,20 @@ def test_protoclr_is_as_published():
     assert (learner.objective, learner.average, learner.net.signed, get_recipe("protoclr").clean_support) == ("episode", 0.0, False, True)
 
 
+def test_umtra_practices_on_images_and_their_views():
+    recipe = get_recipe("umtra")
+    plan = Plan.fit(resolve("photos", "umtra"), strokes(400))
+    assert (plan.n_way, plan.n_turns, plan.augment, recipe.clean_support, recipe.k_shot) == (20, 1, "drawings", True, 1)
+    for norm in ("batch", "stored"):
+        learner = make_learner(replace(recipe, norm=norm), plan)
+        assert (learner.n_way, learner.inner.statistics, learner.inner.first_order) == (20, norm, False)
+
+
+def test_random_labels_of_aal_shrink_to_the_images_there_are():
+    assert Plan.fit(resolve("photos", "aal-protonets"), strokes(400)).n_way == 20
+    assert Plan.fit(resolve("photos", "aal-maml"), strokes(64)).n_way == 12
+
+
 def test_images_that_are_nearly_all_the_same_are_refused():
     one = noise(1).images
     wobble = np.random.default_rng(1).integers(0, 3, (100, *one.shape[1:]), np.uint8)

@@ -166,6 +166,11 @@ class RunFolder:
                 _remove([self.path])
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return bool(_config_of(path))
+
+
 def _config_of(path: Path) -> dict[str, Any]:
     """Return the configuration of a run folder; empty if it is none, also where a `config.json` is of something else."""
     try:

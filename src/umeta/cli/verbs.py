@@ -67,20 +67,25 @@ class Demo:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Say what is in a source: counts, sizes, duplicates, bad files. Nothing is changed."""
+    """Say what is in a source: counts, sizes, duplicates, bad files; or how good a run's partitions are. Nothing is changed."""
 
     example: ClassVar[str] = "umeta inspect photos/"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder, an .npz, .parquet or .tar file, or a benchmark's name."""
+    """A folder, an .npz, .parquet or .tar file, a benchmark's name, or a run folder: sizes of its clusters, silhouette, stability."""
     json: bool = False
     """Print one JSON object."""
 
     def run(self) -> int:
         """Do it."""
-        from umeta.cli.show import inspection_text
+        from umeta.artifacts.run import is_run
+        from umeta.cli.show import inspection_text, partition_text, read_partition_quality
         from umeta.images.inspection import inspect_source
         from umeta.recipes.request import read_source, resolve
 
+        if is_run(Path(self.source)):
+            quality = read_partition_quality(Path(self.source))
+            say_json(quality) if self.json else say(partition_text(self.source, quality))
+            return 0
         source, _ = read_source(resolve(self.source))
         summary = inspect_source(source)
         say_json(summary) if self.json else say(inspection_text(self.source, summary))
@@ -107,13 +112,21 @@ class Learn:
     protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Of a benchmark source: which classes' images are in the pool; default its first."""
     embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """acai, pixels, contrast, an .npz with one row per image, or a run folder whose embedding is used again."""
-    clusters: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
-    """k of k-means."""
+    """acai, vae, pixels, contrast, an .npz with one row per image, or a run folder whose embedding is used again."""
+    partition: Annotated[Literal["kmeans", "hyperplanes", "random", "pixels"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
+    """How the embedding is cut: kmeans, hyperplanes, random labels, or pixels: k-means on whitened pixels."""
+    margin: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None
+    """Of hyperplanes, in standard deviations; images nearer to one are left out."""
+    clusters: Annotated[tuple[int, ...] | None, arg(metavar="K...", help_behavior_hint="")] = None
+    """k of k-means; partitions take several in turn."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Clusterings of the embedding."""
-    augment: Annotated[Literal["affine", "drawings", "photos", "none"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """How practice images are changed at random: affine, drawings, photos, or none, as CACTUs does."""
+    augment: Annotated[
+        Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none"] | None,
+        arg(metavar="HOW", help_behavior_hint=""),
+    ] = None
+    """How practice images are changed at random: affine, drawings, photos, shifts as in UMTRA, latent-noise or latent-mix (drawn by a VAE),
+    or none as in CACTUs."""
     splits: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Episodes that ProtoNets makes from each embedded one; 1 is the published form."""
     image_size: Annotated[int | None, arg(metavar="PIXELS", help_behavior_hint="")] = None

@@ -73,9 +73,14 @@ def reporting() -> Iterator[TerminalReporter | PlainReporter]:
 def request_of(verb: Learn) -> Request:
     """Return the request behind a `learn` command."""
     recipe: Recipe = get_recipe(verb.recipe)
+    on_pixels = verb.partition == "pixels"
+    if on_pixels and verb.embedding is not None:
+        raise InputError(f"--partition pixels clusters pixels, so it takes no --embedding; leave out --embedding {verb.embedding}")
     given = {
-        "embedding": verb.embedding,
-        "n_clusters": verb.clusters,
+        "embedding": "pixels" if on_pixels else verb.embedding,
+        "partition": "kmeans" if on_pixels else verb.partition,
+        "margin": verb.margin,
+        "n_clusters": verb.clusters[0] if verb.clusters and len(verb.clusters) == 1 else verb.clusters,
         "n_partitions": verb.partitions,
         "augment": verb.augment,
         "n_splits": verb.splits,
@@ -84,10 +89,20 @@ def request_of(verb: Learn) -> Request:
         "first_order": verb.first_order or None,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name in ("n_clusters", "n_partitions", "n_splits", "image_size"):
+    for name in ("n_partitions", "n_splits", "image_size"):
         if name in changes and int(str(changes[name])) < 1:
             raise InputError(f"{name} must be at least 1")
-    clustering = {"--embedding": verb.embedding, "--clusters": verb.clusters, "--partitions": verb.partitions}
+    if verb.clusters is not None and (not verb.clusters or min(verb.clusters) < 1):
+        raise InputError("n_clusters must be at least 1")
+    if verb.margin is not None and (verb.margin < 0 or (verb.partition or recipe.partition) != "hyperplanes"):
+        raise InputError(f"--margin {verb.margin:g} is for --partition hyperplanes, and must be at least 0")
+    drawn = changes.get("augment", recipe.augment) in ("latent-noise", "latent-mix")
+    clustering = {
+        "--embedding": None if drawn else verb.embedding,
+        "--partition": verb.partition,
+        "--clusters": verb.clusters,
+        "--partitions": verb.partitions,
+    }
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
         flag = next(flag for flag, value in clustering.items() if value is not None)
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")

@@ -35,6 +35,7 @@ class RandomViews:
             hue is turned by up to `color` quarter turns.
         gray: Share of color views that lose their color.
         blur: Share of views that are blurred (3 x 3 binomial filter, twice).
+        drop: Share of the pixels of a view, drawn one by one, that become ground: black where most of the image is dark, else white.
     """
 
     rotation_deg: float = 15.0
@@ -49,18 +50,23 @@ class RandomViews:
     color: float = 0.0
     gray: float = 0.0
     blur: float = 0.0
+    drop: float = 0.0
 
     def __call__(self, images: Float[Tensor, "n c h w"], rng: Rng) -> Float[Tensor, "n c h w"]:
         """Return one view of each image, values in `[0, 1]`; view `i` depends on `rng` and `i` alone."""
         views = F.grid_sample(images, self._grid(images, rng.fork("shape")), padding_mode="border", align_corners=False)
+        dark = images.mean((1, 2, 3)) < 0.5
         if self.stroke:
-            ink = torch.where(images.mean((1, 2, 3)) < 0.5, 1.0, -1.0)
+            ink = torch.where(dark, 1.0, -1.0)
             views = mix_stroke(views, ink * self.stroke * (_draws(images, 1, rng.fork("stroke"))[:, 0] + 1) / 2)
         if self.color or (self.gray and images.shape[1] == 3):
             views = self._recolored(views, _draws(images, 5, rng.fork("color")))
         if self.blur:
             chosen = _draws(images, 1, rng.fork("blur")) < 2 * self.blur - 1
             views = torch.where(chosen.view(-1, 1, 1, 1), binomial_blur(views), views)
+        if self.drop:
+            chosen = _draws(images, images[0, 0].numel(), rng.fork("drop")) < 2 * self.drop - 1
+            views = torch.where(chosen.view(-1, 1, *images.shape[2:]), torch.where(dark, 0.0, 1.0).view(-1, 1, 1, 1), views)
         return views
 
     def _grid(self, images: Tensor, rng: Rng) -> Float[Tensor, "n h w 2"]:
@@ -100,6 +106,7 @@ class RandomViews:
 VIEWS = {
     "affine": RandomViews(),
     "drawings": RandomViews(rotation_deg=20, scale=0.25, shear=0.25, shift=0.06, warp=0.05, stroke=0.8),
+    "shifts": RandomViews(rotation_deg=0, scale=0, shear=0, shift=6 / 28, drop=0.5),
     "photos": RandomViews(rotation_deg=0, scale=0.15, shear=0, shift=0, crop=0.25, flip=True, color=0.4, gray=0.2, blur=0.2),
 }
 

@@ -89,6 +89,37 @@ BIBTEX = {
   eprint    = {1703.03400},
   archivePrefix = {arXiv}
 }""",
+    "khodadadeh2019umtra": """@inproceedings{khodadadeh2019umtra,
+  title     = {Unsupervised Meta-Learning for Few-Shot Image Classification},
+  author    = {Khodadadeh, Siavash and B{\\"o}l{\\"o}ni, Ladislau and Shah, Mubarak},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2019},
+  eprint    = {1811.11819},
+  archivePrefix = {arXiv}
+}""",
+    "antoniou2019aal": """@article{antoniou2019aal,
+  title   = {Assume, Augment and Learn: Unsupervised Few-Shot Meta-Learning via Random Labels and Data Augmentation},
+  author  = {Antoniou, Antreas and Storkey, Amos},
+  journal = {arXiv:1902.09884},
+  year    = {2019}
+}""",
+    "khodadadeh2021lasium": """@inproceedings{khodadadeh2021lasium,
+  title     = {Unsupervised Meta-Learning through Latent-Space Interpolation in Generative Models},
+  author    = {Khodadadeh, Siavash and Zehtabian, Sharare and Vahidian, Saeed and Wang, Weijia and Lin, Bill and
+               B{\\"o}l{\\"o}ni, Ladislau},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+  eprint    = {2006.10236},
+  archivePrefix = {arXiv}
+}""",
+    "kingma2014vae": """@inproceedings{kingma2014vae,
+  title     = {Auto-Encoding Variational {B}ayes},
+  author    = {Kingma, Diederik P. and Welling, Max},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2014},
+  eprint    = {1312.6114},
+  archivePrefix = {arXiv}
+}""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
   author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},
@@ -156,4 +187,6 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
         embedding: The method that made the embedding; None if there is none.
     """
     keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
-    return keys + ["johnson2019faiss"] * (embedding is not None) + DATA.get(request.source, [])
+    recipe = request.recipe
+    clustered = embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans"
+    return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])

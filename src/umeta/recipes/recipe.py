@@ -22,16 +22,18 @@ class Recipe:
             is "pool", or "stem" where the budget is short.
         proposal: "instances": every image a class; "clusters" of an embedding; or "truth": the labels of a benchmark, for a supervised
             oracle.
-        embedding: "acai"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or the path of
+        embedding: "acai"; "vae"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or that of
             another run whose embedding is used again.
-        n_clusters: k of k-means; fewer where the pool is small.
+        partition: How an embedding is cut into clusters: "kmeans", "hyperplanes", or "random" labels, which need no embedding.
+        n_clusters: k of k-means and of random labels, fewer where the pool is small; of several numbers each partition takes the next.
+        margin: Of hyperplanes, in standard deviations; images nearer to one are in no cluster.
         n_partitions: Clusterings; with a budget, as many as fit into a sixth of it.
         n_way: Classes per practice task.
         k_shot: Support images per class.
         n_query: Query images per class.
         meta_batch_size: Tasks per step.
-        augment: How views of practice images are made: a key of `VIEWS`, "none" to leave them as they are, or "auto": "drawings" or
-            "photos", by the images.
+        augment: How views of practice images are made: a key of `VIEWS`, "latent-noise" or "latent-mix" to draw them from near the codes
+            of a VAE, "none" to leave them as they are, or "auto": "drawings" or "photos", by the images.
         metric: In which geometry ProtoNets' classes are points.
         objective: Of ProtoNets; see there.
         signed: Whether the network's last block neither rectifies nor pools, which suits cosines.
@@ -49,6 +51,7 @@ class Recipe:
         head_share: Share of a time budget for the head of an in-context learner.
         turns: Whether quarter turns of drawings are classes of their own ("instances").
         clean_support: Whether the support shows images themselves, not views of them ("instances").
+        n_each: Images that share a class's label, at random ("instances").
         image_size: Side in pixels; None lets the source decide.
     """
 
@@ -59,13 +62,15 @@ class Recipe:
     downsample: Literal["pool", "stem", "stride", "auto"] = "pool"
     proposal: Literal["instances", "clusters", "truth"] = "clusters"
     embedding: str = "acai"
-    n_clusters: int = 500
+    partition: Literal["kmeans", "hyperplanes", "random"] = "kmeans"
+    n_clusters: int | tuple[int, ...] = 500
+    margin: float = 0.3
     n_partitions: int = 100
     n_way: int = 20
     k_shot: int = 1
     n_query: int = 15
     meta_batch_size: int = 1
-    augment: Literal["affine", "drawings", "photos", "none", "auto"] = "affine"
+    augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none", "auto"] = "affine"
     metric: Metric = field(default_factory=Metric)
     objective: Literal["episode", "pairs"] = "episode"
     signed: bool = False
@@ -83,6 +88,7 @@ class Recipe:
     head_share: float = 0.3
     turns: bool = True
     clean_support: bool = False
+    n_each: int = 1
     image_size: int | None = None
 
 
@@ -142,6 +148,88 @@ def psco() -> Recipe:
         lr=2e-3,
         weight_decay=1e-4,
         n_splits=1,
+    )
+
+
+def umtra() -> Recipe:
+    """UMTRA: 20 random images as classes, the image itself the support, 3 views of it the queries, and second-order MAML."""
+    return Recipe(
+        name="umtra",
+        summary="UMTRA: every image a class, the image the support, its views the queries; second-order MAML",
+        papers=("khodadadeh2019umtra", "finn2017maml"),
+        learner="maml",
+        proposal="instances",
+        n_query=3,
+        meta_batch_size=4,
+        augment="auto",
+        norm="batch",
+        turns=False,
+        clean_support=True,
+    )
+
+
+def aal_protonets() -> Recipe:
+    """AAL with ProtoNets: 20 labels, each given at random to 5 images; the images are the support, a view of each the queries."""
+    return Recipe(
+        name="aal-protonets",
+        summary="AAL: random labels on random images, their views as queries; ProtoNets",
+        papers=("antoniou2019aal", "snell2017protonets"),
+        learner="protonets",
+        downsample="auto",
+        proposal="instances",
+        k_shot=5,
+        n_query=5,
+        augment="auto",
+        n_splits=1,
+        turns=False,
+        clean_support=True,
+        n_each=5,
+    )
+
+
+def aal_maml() -> Recipe:
+    """AAL with second-order MAML: the same tasks, 4 a step (theirs: MAML++)."""
+    return replace(
+        aal_protonets(),
+        name="aal-maml",
+        summary="AAL: random labels on random images, their views as queries; second-order MAML",
+        papers=("antoniou2019aal", "finn2017maml"),
+        learner="maml",
+        downsample="pool",
+        meta_batch_size=4,
+        norm="batch",
+    )
+
+
+def lasium_protonets() -> Recipe:
+    """LASIUM with a VAE and ProtoNets: 20 images as classes, all examples drawn from near their codes."""
+    return Recipe(
+        name="lasium-protonets",
+        summary="LASIUM: every image a class, examples drawn from near its code in a VAE; ProtoNets",
+        papers=("khodadadeh2021lasium", "kingma2014vae", "snell2017protonets"),
+        learner="protonets",
+        downsample="auto",
+        proposal="instances",
+        embedding="vae",
+        n_query=5,
+        augment="latent-noise",
+        n_splits=1,
+        embedding_share=0.4,
+        turns=False,
+    )
+
+
+def lasium_maml() -> Recipe:
+    """LASIUM with a VAE and second-order MAML: the same tasks, 4 a step."""
+    return replace(
+        lasium_protonets(),
+        name="lasium-maml",
+        summary="LASIUM: every image a class, examples drawn from near its code in a VAE; second-order MAML",
+        papers=("khodadadeh2021lasium", "kingma2014vae", "finn2017maml"),
+        learner="maml",
+        downsample="pool",
+        meta_batch_size=4,
+        norm="batch",
     )
 
 
@@ -210,6 +298,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "default": default,
     "protoclr": protoclr,
     "psco": psco,
+    "umtra": umtra,
+    "aal-protonets": aal_protonets,
+    "aal-maml": aal_maml,
+    "lasium-protonets": lasium_protonets,
+    "lasium-maml": lasium_maml,
     "in-context": in_context,
     "cactus-protonets": cactus_protonets,
     "cactus-maml": cactus_maml,

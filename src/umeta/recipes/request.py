@@ -55,11 +55,11 @@ class Plan:
         n_images: Distinct usable images.
         channels: 1 or 3.
         side: In pixels.
-        n_clusters: k of k-means; 0 for an oracle, or where every image is a class.
+        n_clusters: k of a partition, or several that partitions take in turn; 0 for an oracle, or where every image is a class.
         n_way: Classes per practice task.
         n_query: Queries per class.
         n_turns: Orientations of each image that are classes of their own.
-        augment: A key of `VIEWS`, or "none".
+        augment: A key of `VIEWS`, "latent-noise", "latent-mix", or "none".
         downsample: Of the Conv4.
         n_rounds: Rounds after the first practice; fewer than the recipe's where the budget is very short.
     """
@@ -67,11 +67,11 @@ class Plan:
     n_images: int
     channels: int
     side: int
-    n_clusters: int
+    n_clusters: int | tuple[int, ...]
     n_way: int
     n_query: int
     n_turns: int
-    augment: Literal["affine", "drawings", "photos", "none"]
+    augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none"]
     downsample: Literal["pool", "stem", "stride"]
     n_rounds: int = 0
 
@@ -102,9 +102,9 @@ class Plan:
             n_way = min(recipe.n_way, max(map(len, sizes)))
             room = max(int(one[-n_way]) for one in sizes if len(one) >= n_way)
             return replace(whole, n_way=n_way, n_query=min(recipe.n_query, room - recipe.k_shot))
-        return whole._of_instances(cache.images) if recipe.proposal == "instances" else whole._of_clusters(recipe)
+        return whole._of_instances(cache.images, recipe.n_each) if recipe.proposal == "instances" else whole._of_clusters(recipe)
 
-    def _of_instances(self, images: NDArray[np.uint8]) -> "Plan":
+    def _of_instances(self, images: NDArray[np.uint8], n_each: int) -> "Plan":
         if self.n_images < MIN_INSTANCES:
             raise InputError(f"there are {self.n_images} distinct images, but tasks in which each is a class need at least {MIN_INSTANCES}")
         difference = typical_difference(images)
@@ -113,28 +113,34 @@ class Plan:
                 f"two images differ by {difference:.1%} of the brightness range on average: there is nothing to tell apart; "
                 "give images of different things"
             )
-        return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns))
+        return replace(self, n_way=min(self.n_way, self.n_images * self.n_turns // n_each))
 
     def _of_clusters(self, recipe: Recipe) -> "Plan":
         n, n_query, n_way = self.n_images, self.n_query, self.n_way
-        if recipe.n_clusters < MIN_CLUSTERS:
-            raise InputError(f"{recipe.n_clusters} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
+        wanted = (recipe.n_clusters,) if isinstance(recipe.n_clusters, int) else recipe.n_clusters
+        if min(wanted) < MIN_CLUSTERS:
+            raise InputError(f"{min(wanted)} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
 
-        def clusters(queries: int) -> int:
-            return min(recipe.n_clusters, n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries)))
+        def fitting(queries: int) -> int:
+            return n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries))
 
-        if clusters(n_query) < 2 * n_way:
+        if min(*wanted, fitting(n_query)) < 2 * n_way:
             n_query = min(n_query, 5)
-        k = clusters(n_query)
-        if k < MIN_CLUSTERS:
+        most = fitting(n_query)
+        if most < MIN_CLUSTERS:
             size = recipe.k_shot + n_query
             need = MIN_CLUSTERS * MIN_CLUSTER_FACTOR * size
             raise InputError(f"there are {n} distinct images, but tasks need at least {need}: {MIN_CLUSTERS} clusters of {size} and room")
-        return replace(self, n_clusters=k, n_way=min(n_way, k // 2), n_query=n_query)
+        sizes = tuple(min(k, most) for k in wanted)
+        n_way = min(n_way, min(sizes) // 2)
+        if recipe.partition == "hyperplanes":
+            sizes = (1 << (n_way - 1).bit_length(),)
+        return replace(self, n_clusters=sizes if len(sizes) > 1 else sizes[0], n_way=n_way, n_query=n_query)
 
     def told(self) -> str:
         """Return the plan in one line."""
-        kinds = f", {self.n_clusters} clusters" if self.n_clusters else ""
+        sizes = " or ".join(map(str, self.n_clusters)) if isinstance(self.n_clusters, tuple) else self.n_clusters
+        kinds = f", {sizes} clusters" if sizes else ""
         if self.n_turns > 1:
             kinds += f", each in {self.n_turns} orientations"
         images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
@@ -254,8 +260,8 @@ def resolve(
         raise InputError("the budget must be positive and steps at least 1")
     full = get_recipe(recipe) if isinstance(recipe, str) else recipe
     made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
-    if full.embedding not in ("acai", "pixels", "contrast") and not made_elsewhere:
-        raise InputError(f"no embedding {full.embedding!r}; give acai, pixels, contrast, an .npz file, or a run folder that has one")
+    if full.embedding not in ("acai", "vae", "pixels", "contrast") and not made_elsewhere:
+        raise InputError(f"no embedding {full.embedding!r}; give acai, vae, pixels, contrast, an .npz file, or a run folder that has one")
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from umeta.artifacts.artifact import read_artifact, write_artifact
+from umeta.artifacts.artifact import read_artifact, write_artifact, write_json
 from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.benchmarks.oracle import usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
@@ -29,18 +29,23 @@ from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
-from umeta.images.episode import Episode, Pool
+from umeta.images.embed.vae import Vae, VaeEncoder
+from umeta.images.episode import Augmentation, Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.partition.hyperplanes import HyperplanePartitioner
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
+from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
+from umeta.images.partition.shuffled import RandomPartitioner
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
+from umeta.images.tasks.latents import LatentViews
 from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.recipe import Recipe
@@ -124,6 +129,14 @@ class Learning:
             encoder = acai.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
             made = Embedding(embed_all(encoder, cache.images), pool, "acai", encoder, acai.describe(channels, side))
+        elif method == "vae":
+            vae = Vae()
+            state = vae.init(cache.images, rng.fork("init"))
+            pace = self.pace("embedding", self.recipe.embedding_share)
+            start, observer = self.observed("embedding", pace, vae.shown, state)
+            net = vae.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
+            observer.close()
+            made = Embedding(embed_all(net, cache.images), pool, method, net, net.describe())
         elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
@@ -135,17 +148,18 @@ class Learning:
         made.write(folder)
         return made
 
-    def partitions(self, embedding: Embedding, plan: Plan) -> Tensor:
-        """Cluster the embedding; returns pseudo-labels, shape [n_partitions, n_images]."""
+    def partitions(self, cache: ImageCache, plan: Plan) -> Tensor:
+        """Cluster the embedding, or where labels are drawn at random, nothing; returns pseudo-labels, shape [n_partitions, n_images]."""
         folder = self.run.path / "partition"
         if folder.is_dir():
             return read_artifact(folder, "partition")[0]["labels"].int()
-        self.reporter.stage("partition")
         recipe = self.recipe
-        partitioner = KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
+        matrix = torch.empty(len(cache.images), 0) if recipe.partition == "random" else self.embedding(cache).matrix
+        self.reporter.stage("partition")
+        partitioner = make_partitioner(recipe, plan)
         budget_s = self.request.budget_s
         labels = partitioner.fit(
-            embedding.matrix,
+            matrix,
             self.rng.fork("partition"),
             min_size=recipe.k_shot + plan.n_query,
             seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
@@ -153,22 +167,27 @@ class Learning:
         )
         if len(labels) < recipe.n_partitions:
             self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
-        compact = torch.from_numpy(np.stack(labels)).to(torch.int16 if plan.n_clusters < 2**15 else torch.int32)
+        compact = torch.from_numpy(np.stack(labels))
+        compact = compact.to(torch.int16 if compact.max() < 2**15 else torch.int32)
+        least = recipe.k_shot + plan.n_query
+        quality = describe_partitions(labels, matrix if matrix.shape[1] else None, self.rng.fork("quality"), min_size=least)
+        write_json(self.run.path / PARTITION_QUALITY, {"partition": recipe.partition, **quality})
         write_artifact(folder, "partition", {"labels": compact}, asdict(partitioner) | {"made": len(labels)})
         return compact.int()
 
     def tasks(self, cache: ImageCache, labels: NDArray[np.integer] | None, plan: Plan) -> PartitionTasks | InstanceTasks:
         """Propose tasks: from images, from clusters, or for an oracle from labels."""
         pool, recipe = Pool(cache.images), self.recipe
-        augment = VIEWS.get(plan.augment)
+        augment = self.views(cache, plan)
         if recipe.proposal == "instances":
             if augment is None:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
-            return InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, clean_support=recipe.clean_support)
+            tasks = InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, None, recipe.k_shot)
+            return replace(tasks, clean_support=recipe.clean_support, n_each=recipe.n_each)
         if labels is not None:
             cells = list(usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query))
         else:
-            cells = list(self.partitions(self.embedding(cache), plan).numpy())
+            cells = list(self.partitions(cache, plan).numpy())
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
@@ -177,6 +196,17 @@ class Learning:
                 "the images are too few or too much alike: give more, or fewer --clusters"
             )
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
+
+    def views(self, cache: ImageCache, plan: Plan) -> Augmentation | None:
+        """Return how images of tasks are changed; where they are to be drawn from codes, that takes an embedding with a decoder."""
+        if plan.augment not in ("latent-noise", "latent-mix"):
+            return VIEWS.get(plan.augment)
+        autoencoder = self.embedding(cache).encoder
+        if not isinstance(autoencoder, VaeEncoder):
+            raise InputError(
+                f"{plan.augment} needs an embedding that can draw its codes; give --embedding vae, not {self.recipe.embedding}"
+            )
+        return LatentViews(autoencoder, "noise" if plan.augment == "latent-noise" else "mix")
 
     def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""
@@ -261,6 +291,15 @@ class Learning:
         self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
         write_artifact(folder, "neighbors", {"partners": torch.from_numpy(found)}, {"n_neighbors": self.recipe.n_neighbors})
         return found
+
+
+def make_partitioner(recipe: Recipe, plan: Plan) -> KMeansPartitioner | HyperplanePartitioner | RandomPartitioner:
+    """Return a recipe's way to cut an embedding, for the images of a plan."""
+    if recipe.partition == "hyperplanes":
+        return HyperplanePartitioner(plan.n_way, recipe.n_partitions, recipe.margin)
+    if recipe.partition == "random":
+        return RandomPartitioner(plan.n_clusters, recipe.n_partitions)
+    return KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
 
 
 def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:

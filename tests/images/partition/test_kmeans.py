@@ -70,7 +70,7 @@ def test_each_image_is_in_the_cluster_whose_mean_is_nearest(rng):
 def test_tries_are_bounded_and_the_best_is_kept(rng, monkeypatch):
     drawn = []
 
-    def cluster(self, points, seed):
+    def cluster(self, points, k, seed):
         labels = np.zeros(len(points), np.int32)
         usable = (1, 3, 2, 3)[len(drawn)]
         labels[: 2 * usable] = np.arange(usable).repeat(2)
@@ -86,7 +86,7 @@ def test_tries_are_bounded_and_the_best_is_kept(rng, monkeypatch):
 
 def test_a_good_clustering_is_not_drawn_again(rng, monkeypatch):
     drawn = []
-    monkeypatch.setattr(KMeansPartitioner, "_cluster", lambda self, points, seed: drawn.append(seed) or TRUTH.astype(np.int32))
+    monkeypatch.setattr(KMeansPartitioner, "_cluster", lambda self, points, k, seed: drawn.append(seed) or TRUTH.astype(np.int32))
     KMeansPartitioner(k=6, n_partitions=3).fit(blobs(), rng, min_size=20)
     assert len(drawn) == 3
 
@@ -108,3 +108,13 @@ def test_what_has_no_clusters_is_refused(rng):
         KMeansPartitioner(k=2).fit(torch.full((10, 3), 0.25), rng, min_size=1)
     with pytest.raises(InputError):
         KMeansPartitioner(k=2).fit(torch.zeros(0, 3), rng, min_size=1)
+
+
+def test_several_numbers_of_clusters_are_taken_in_turn(rng):
+    points = torch.randn(200, 5, generator=torch.Generator().manual_seed(1))
+    spread = KMeansPartitioner(k=(4, 9, 2), n_partitions=5).fit(points, rng, min_size=1)
+    assert [len(set(labels.tolist())) for labels in spread] == [4, 9, 2, 4, 9]
+    alone = KMeansPartitioner(k=9, n_partitions=2).fit(points, rng, min_size=1)
+    np.testing.assert_array_equal(spread[1], alone[1])
+    with pytest.raises(InputError, match="201 clusters need at least 201 images, there are 200"):
+        KMeansPartitioner(k=(4, 201)).fit(points, rng, min_size=1)

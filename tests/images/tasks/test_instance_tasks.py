@@ -72,6 +72,20 @@ def test_more_classes_than_images_are_refused(numbered):
     InstanceTasks(numbered, 120, STILL, n_turns=4)
 
 
+def test_a_random_label_goes_through_its_images_in_turn(numbered):
+    tasks = InstanceTasks(numbered, 4, STILL, n_query=5, k_shot=4, n_each=3, clean_support=True)
+    indices = tasks.sample_index(RNG, 50)
+    assert indices.shape == (50, 4, 9)
+    for task in indices:
+        assert len(set(task[:, :3].ravel().tolist())) == 12, "no image has two labels"
+    np.testing.assert_array_equal(indices[..., 3], indices[..., 0])
+    np.testing.assert_array_equal(indices[..., 4:7], indices[..., :3])
+    np.testing.assert_array_equal(indices[..., 7:], indices[..., :2])
+    check_task_distribution(tasks)
+    with pytest.raises(ValueError, match="11-way tasks need 33 images, and there are 30"):
+        InstanceTasks(numbered, 11, STILL, n_each=3)
+
+
 def test_a_clean_support_is_the_image_and_its_queries_are_views(tiny_pool):
     check_task_distribution(InstanceTasks(tiny_pool, 16, RandomViews(), 3, clean_support=True))
     tasks = InstanceTasks(tiny_pool, 8, RandomViews(), n_query=3, k_shot=2, clean_support=True)

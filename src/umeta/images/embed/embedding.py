@@ -12,10 +12,11 @@ from umeta.artifacts.artifact import read_artifact, write_artifact
 from umeta.core.errors import InputError
 from umeta.images.embed.acai import Acai, AcaiEncoder
 from umeta.images.embed.pixels import PixelsZca
+from umeta.images.embed.vae import VaeEncoder
 from umeta.images.learners.classifier import restored
 
 KIND = "embedding"
-TrainedEncoder = AcaiEncoder | PixelsZca
+TrainedEncoder = AcaiEncoder | PixelsZca | VaeEncoder
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Embedding:
     Attributes:
         matrix: Shape [n, dim].
         pool: Fingerprint of the pool's content, in the pool's order.
-        method: "acai", "pixels" (contrast-normalized and whitened), "contrast" (not whitened) or "external".
+        method: "acai", "vae", "pixels" (contrast-normalized and whitened), "contrast" (not whitened) or "external".
         encoder: Embeds further images; None for an external matrix.
         settings: What `encoder` is rebuilt from.
     """
@@ -53,6 +54,8 @@ class Embedding:
         encoder: TrainedEncoder | None = None
         if info["method"] == "acai":
             encoder = Acai.restore(info["settings"], weights)
+        elif info["method"] == "vae":
+            encoder = VaeEncoder.restore(info["settings"], weights)
         elif info["method"] in ("pixels", "contrast"):
             encoder = PixelsZca.restore(info["settings"], weights)
         return cls(tensors["matrix"], info["pool"], info["method"], encoder, info["settings"])

@@ -1,7 +1,5 @@
 """Knows how CACTUs cuts an embedding: k-means, repeated under random diagonal metrics."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import faiss
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
+from umeta.images.partition.partitioner import Progress, repeated
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class KMeansPartitioner:
     Partition 0 clusters the embedding as it is; every further one first multiplies each dimension by its own `w ~ U(0, 1)`.
 
     Attributes:
-        k: Clusters per partition.
+        k: Clusters per partition; of several numbers each partition takes the next, and begins again with the first.
         n_partitions: How many.
         n_iter: Lloyd iterations.
         max_tries: A clustering with fewer than `min_share * k` clusters of usable size is drawn anew, at most so often; the best is kept.
@@ -32,7 +31,7 @@ class KMeansPartitioner:
         iterations instead of convergence, and a bound on the tries.
     """
 
-    k: int = 500
+    k: int | tuple[int, ...] = 500
     n_partitions: int = 100
     n_iter: int = 25
     max_tries: int = 3
@@ -45,36 +44,26 @@ class KMeansPartitioner:
         *,
         min_size: int,
         seconds: float | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> list[NDArray[np.int32]]:
-        """Return one array of pseudo-labels in `[0, k)` per partition.
-
-        Args:
-            embedding: One vector per image.
-            rng: Partition `p` uses `rng.fork("partition", p)`.
-            min_size: Images that a cluster needs to be usable.
-            seconds: Stop early, after at least one partition, once so much time is spent; None finishes all.
-            on_progress: Called with partitions done and wanted.
+        """Return one array of pseudo-labels in `[0, k)` per partition. See `Partitioner.fit`.
 
         Raises:
             InputError: Fewer images than `k`, or all embeddings alike.
         """
+        sizes = (self.k,) if isinstance(self.k, int) else self.k
         points = np.ascontiguousarray(embedding.numpy(), np.float32)
-        if len(points) < self.k:
-            raise InputError(f"{self.k} clusters need at least {self.k} images, there are {len(points)}; use fewer clusters")
+        if len(points) < max(sizes):
+            raise InputError(f"{max(sizes)} clusters need at least {max(sizes)} images, there are {len(points)}; use fewer clusters")
         if float(np.ptp(points, axis=0).max(initial=0.0)) == 0.0:
             raise InputError("all embeddings are the same: there is only one cluster and nothing to tell apart; give different images")
-        began = time.monotonic()
-        labels: list[NDArray[np.int32]] = []
-        for index in range(self.n_partitions):
-            if labels and seconds is not None and time.monotonic() - began > seconds:
-                break
-            labels.append(self._partition(points, rng.fork("partition", index), min_size, scaled=index > 0))
-            if on_progress:
-                on_progress(index + 1, self.n_partitions)
-        return labels
 
-    def _partition(self, points: NDArray[np.float32], rng: Rng, min_size: int, *, scaled: bool) -> NDArray[np.int32]:
+        def draw(index: int) -> NDArray[np.int32]:
+            return self._partition(points, sizes[index % len(sizes)], rng.fork("partition", index), min_size, scaled=index > 0)
+
+        return repeated(draw, self.n_partitions, seconds, on_progress)
+
+    def _partition(self, points: NDArray[np.float32], k: int, rng: Rng, min_size: int, *, scaled: bool) -> NDArray[np.int32]:
         best: NDArray[np.int32] | None = None
         most = -1
         for attempt in range(self.max_tries):
@@ -82,19 +71,19 @@ class KMeansPartitioner:
             view = points
             if scaled:
                 view = points * stream.fork("scale").numpy().random(points.shape[1], np.float32)
-            labels = self._cluster(view, stream.fork("seed").integer(2**31 - 1))
-            usable = int((np.bincount(labels, minlength=self.k) >= min_size).sum())
+            labels = self._cluster(view, k, stream.fork("seed").integer(2**31 - 1))
+            usable = int((np.bincount(labels, minlength=k) >= min_size).sum())
             if usable > most:
                 best, most = labels, usable
-            if usable > self.min_share * self.k:
+            if usable > self.min_share * k:
                 break
         assert best is not None
         return best
 
-    def _cluster(self, points: NDArray[np.float32], seed: int) -> NDArray[np.int32]:
+    def _cluster(self, points: NDArray[np.float32], k: int, seed: int) -> NDArray[np.int32]:
         kmeans = faiss.Kmeans(
             points.shape[1],
-            self.k,
+            k,
             niter=self.n_iter,
             nredo=10 if self.n_partitions == 1 else 1,
             seed=seed,

@@ -24,13 +24,16 @@ class InstanceTasks:
             is the image alone.
         k_shot: Support views per class.
         clean_support: Whether the support shows the image itself instead of views.
+        n_each: Images of a class, drawn at random: above 1 a class is a label that says nothing, and support and queries go through its
+            images in turn.
 
     Raises:
         ValueError: Tasks have more classes than there are.
 
     Source:
         Instance discrimination as few-shot tasks: Medina et al. 2020 (arXiv:2006.11325), section 3.1, there with a clean
-        support. Quarter turns as classes: Santoro et al. 2016 (arXiv:1605.06065), there of labeled classes.
+        support. Several images under a random label: Antoniou and Storkey 2019 (arXiv:1902.09884), section 3. Quarter turns as classes:
+        Santoro et al. 2016 (arXiv:1605.06065), there of labeled classes.
     """
 
     pool: Pool
@@ -41,16 +44,19 @@ class InstanceTasks:
     partners: NDArray[np.int64] | None = None
     k_shot: int = 1
     clean_support: bool = False
+    n_each: int = 1
 
     def __post_init__(self) -> None:
-        if self.n_way > self.n_turns * len(self.pool.images):
-            raise ValueError(f"{self.n_way}-way tasks need as many images, and there are {len(self.pool.images)}")
+        if self.n_way * self.n_each > self.n_turns * len(self.pool.images):
+            images = "as many images" if self.n_each == 1 else f"{self.n_way * self.n_each} images"
+            raise ValueError(f"{self.n_way}-way tasks need {images}, and there are {len(self.pool.images)}")
 
     def sample_index(self, rng: Rng, n_tasks: int) -> NDArray[np.int64]:
         """Return indices into the pool, shape [n_tasks, n_way, k_shot + n_query]."""
         generator, n = rng.numpy(), len(self.pool.images)
-        classes = choose(np.full(n_tasks, n * self.n_turns), self.n_way, generator)
-        indices = np.repeat(classes[..., None], self.k_shot + self.n_query, axis=-1)
+        classes = choose(np.full(n_tasks, n * self.n_turns), self.n_way * self.n_each, generator)
+        in_turn = np.concatenate([np.arange(self.k_shot), np.arange(self.n_query)]) % self.n_each
+        indices = classes.reshape(n_tasks, self.n_way, self.n_each)[..., in_turn]
         if self.partners is not None:
             turn, image = np.divmod(indices[..., self.k_shot :], n)
             pick = generator.integers(self.partners.shape[1], size=image.shape)
