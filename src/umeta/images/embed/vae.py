@@ -21,6 +21,7 @@ from umeta.images.embed.encoder import to_float
 from umeta.images.nets.autoencoder import ConvDecoder, ConvEncoder
 
 CODE_SIDE = 4
+FIRST_LOG_VARIANCE = -4.0
 N_ROWS, N_NEAR = 8, 6
 
 
@@ -48,6 +49,9 @@ class VaeEncoder(nn.Module):
         n_code = width * CODE_SIDE**2
         self.encoder = ConvEncoder(channels, depth, width, n_scales, generator)
         self.to_code = _linear(n_code, 2 * n_dim, generator)
+        with torch.no_grad():
+            # Codes begin with little noise; otherwise the decoder first learns to do without them.
+            self.to_code.bias[n_dim:] = FIRST_LOG_VARIANCE
         self.from_code = _linear(n_dim, n_code, generator)
         self.decoder = ConvDecoder(channels, depth, width, n_scales, generator)
 
