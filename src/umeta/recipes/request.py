@@ -123,14 +123,14 @@ class Plan:
         def clusters(queries: int) -> int:
             return min(recipe.n_clusters, n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries)))
 
-        if clusters(n_query) < 2 * n_way:
+        if clusters(n_query) < min(2 * n_way, recipe.n_clusters):
             n_query = min(n_query, 5)
         k = clusters(n_query)
         if k < MIN_CLUSTERS:
             size = recipe.k_shot + n_query
             need = MIN_CLUSTERS * MIN_CLUSTER_FACTOR * size
             raise InputError(f"there are {n} distinct images, but tasks need at least {need}: {MIN_CLUSTERS} clusters of {size} and room")
-        return replace(self, n_clusters=k, n_way=min(n_way, k // 2), n_query=n_query)
+        return replace(self, n_clusters=k, n_way=min(n_way, k if k == recipe.n_clusters else k // 2), n_query=n_query)
 
     def told(self) -> str:
         """Return the plan in one line."""
