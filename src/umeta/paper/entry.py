@@ -54,7 +54,7 @@ class Entry:
         return self.name if self.method is None else f"embedding-{self.embedding}"
 
     def seeds(self, n: int) -> range:
-        """Return the seeds of `n` runs; one where a classical classifier sits on an embedding that is not trained: others would equal it."""
+        """Return the seeds of `n` runs; one for a classical classifier on an embedding that is not trained: others would equal it."""
         return range(1 if self.method is not None and self.embedding in UNTRAINED else n)
 
     def embedder(self) -> "Entry":
