@@ -13,37 +13,15 @@ from pathlib import Path
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 
 from umeta.benchmarks.benchmark import get_benchmark
+from umeta.benchmarks.quality import pair_quality, pairs_of
 from umeta.images.embed.encoder import embed_all, quick
 from umeta.images.partition.neighbors import nearest, shared_neighbors
 from umeta.images.procedure import ImageLearningProcedure
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "pseudo-labels.json"
-
-
-def pairs_of(labels: NDArray[np.int64]) -> csr_array:
-    """Return which images share a label as a sparse matrix without a diagonal; negative labels share none."""
-    known = np.flatnonzero(labels >= 0)
-    member = csr_array((np.ones(len(known)), (known, labels[known])), shape=(len(labels), int(labels.max()) + 1))
-    return without_diagonal(member @ member.T)
-
-
-def without_diagonal(pairs: csr_array) -> csr_array:
-    """Return the pairs of different images."""
-    return csr_array(pairs - pairs * eye_array(pairs.shape[0]))
-
-
-def quality(found: csr_array, truth: csr_array) -> dict[str, float]:
-    """Return pairs per image, the share of them that is right, and the share of right ones that is found."""
-    found, truth = (found > 0).astype(np.float64), (truth > 0).astype(np.float64)
-    right = (found * truth).sum()
-    return {
-        "per_image": round(found.sum() / found.shape[0], 2),
-        "precision": round(right / max(found.sum(), 1), 4),
-        "recall": round(right / truth.sum(), 4),
-    }
 
 
 def balanced(similarity: NDArray[np.float32], rounds: int = 30, sharpness: float = 20.0) -> NDArray[np.int64]:
@@ -83,7 +61,7 @@ def main() -> None:
     truth, rows = pairs_of(labeled.labels), []
 
     def add(name: str, found: csr_array, **more: float) -> None:
-        rows.append({"way": name, **quality(found, truth), **more})
+        rows.append({"way": name, **pair_quality(found, truth), **more})
         print(json.dumps(rows[-1]), flush=True)
 
     near = nearest(embedding, 20)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from umeta.cli.bench import Bench
 from umeta.cli.verbs import VERBS, Verb
 from umeta.core.errors import InputError, UmetaError
 
@@ -23,6 +24,8 @@ CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 def parse(arguments: Sequence[str]) -> Verb:
     """Return the verb with its options; exits with code 2 on bad usage and 0 after `--help`."""
     name = arguments[0]
+    if name == "bench":  # what follows a benchmark's name is not ours to read
+        return Bench.parse(arguments[1:], CONFIG)
     if name in VERBS:
         return tyro.cli(VERBS[name], prog=f"umeta {name}", args=list(arguments[1:]), config=CONFIG)
     if not name.startswith("-"):
@@ -86,7 +89,7 @@ def _example(given: Sequence[str]) -> str:
     if given[0] not in VERBS:
         return TOP_EXAMPLE
     verb = VERBS[given[0]]
-    part = getattr(verb, "parts", {}).get(given[1], verb)
+    part = getattr(verb, "parts", {}).get(given[1] if len(given) > 1 else "", verb)
     return str(part.example)
 
 

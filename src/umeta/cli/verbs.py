@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from tyro.conf import Positional, arg
 
+from umeta.cli.bench import Bench
 from umeta.cli.theory import Theory
 
 Head = Literal["prototypes", "power", "center", "tune", "em"]
@@ -307,6 +308,7 @@ VERBS: dict[str, type[Verb]] = {
     "predict": Predict,
     "compare": Compare,
     "theory": Theory,
+    "bench": Bench,
     "recipes": Recipes,
     "cite": Cite,
 }

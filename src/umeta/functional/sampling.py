@@ -24,12 +24,13 @@ def choose(sizes: NDArray[np.int64], n: int, generator: np.random.Generator) -> 
     """
     if sizes.size and int(sizes.min()) < n:
         raise ValueError(f"cannot draw {n} different members from a set of {int(sizes.min())}")
-    chosen = np.empty((*sizes.shape, n), np.int64)
-    draws = np.asarray(generator.random(chosen.shape))
+    # Positions come first while drawing, so that every comparison runs along the sets, which are many, and not along the few positions.
+    draws = np.moveaxis(generator.random((*sizes.shape, n)), -1, 0)
+    chosen = np.empty((n, *sizes.shape), np.int64)
     for position in range(n):
         last = sizes - n + position
-        candidate = (draws[..., position] * (last + 1)).astype(np.int64)
-        taken = (chosen[..., :position] == candidate[..., None]).any(-1)
-        chosen[..., position] = np.where(taken, last, candidate)
-    order = np.argsort(generator.random(chosen.shape), axis=-1)
-    return np.take_along_axis(chosen, order, -1)
+        candidate = (draws[position] * (last + 1)).astype(np.int64)
+        taken = (chosen[:position] == candidate).any(0)
+        chosen[position] = np.where(taken, last, candidate)
+    order = np.argsort(generator.random((*sizes.shape, n)), axis=-1)
+    return np.take_along_axis(np.moveaxis(chosen, 0, -1), order, -1)

@@ -124,7 +124,7 @@ class Plan:
         def fitting(queries: int) -> int:
             return n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries))
 
-        if min(*wanted, fitting(n_query)) < 2 * n_way:
+        if min(*wanted, fitting(n_query)) < min(2 * n_way, *wanted):
             n_query = min(n_query, 5)
         most = fitting(n_query)
         if most < MIN_CLUSTERS:
@@ -132,7 +132,8 @@ class Plan:
             need = MIN_CLUSTERS * MIN_CLUSTER_FACTOR * size
             raise InputError(f"there are {n} distinct images, but tasks need at least {need}: {MIN_CLUSTERS} clusters of {size} and room")
         sizes = tuple(min(k, most) for k in wanted)
-        n_way = min(n_way, min(sizes) // 2)
+        fewest = min(sizes)
+        n_way = min(n_way, fewest if fewest == min(wanted) else fewest // 2)
         if recipe.partition == "hyperplanes":
             sizes = (1 << (n_way - 1).bit_length(),)
         return replace(self, n_clusters=sizes if len(sizes) > 1 else sizes[0], n_way=n_way, n_query=n_query)

@@ -50,6 +50,7 @@ class Question:
         task_seed: Which tasks are drawn; the same for every method.
         methods: Names of the baselines to score; None takes all.
         heads: Score the procedure once with each of these heads, see `umeta.images.learners.heads`; none takes its own.
+        own: Whether the run's own procedure is scored, and not only baselines.
     """
 
     benchmark: str
@@ -64,6 +65,7 @@ class Question:
     task_seed: int = 0
     methods: tuple[str, ...] | None = None
     heads: tuple[str, ...] = ()
+    own: bool = True
 
 
 def measure(procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
@@ -102,6 +104,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     methods: dict[str, tuple[ImageProcedure, int, int]] = {
         f"{shipped.recipe} ({head})": (shipped.with_head(head, run).procedure, question.n_tasks, labels) for head in question.heads
     } or {shipped.recipe: (procedure, question.n_tasks, labels)}
+    if not question.own:
+        methods = {}
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
         methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}

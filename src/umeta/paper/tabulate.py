@@ -1,0 +1,270 @@
+"""Knows how the rows of a table come about: embeddings once, runs that go on where they stopped, scores that are kept."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faiss
+import torch
+
+from umeta.artifacts.artifact import read_artifact, read_json, write_json
+from umeta.benchmarks.benchmark import get_benchmark
+from umeta.benchmarks.quality import classes_of, mean_agreement
+from umeta.core.errors import InputError, InterruptedRunError, UmetaError
+from umeta.core.progress import Quiet, Reporter
+from umeta.evaluation.report import Report
+from umeta.images.cache import ImageCache
+from umeta.paper.entry import UNTRAINED, Entry
+from umeta.recipes.learn import learn
+from umeta.recipes.request import Request, resolve
+from umeta.recipes.score import Question, score
+
+EMBEDDING_SHARE = 0.5
+TERMS = "terms.json"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for all rows of a table.
+
+    Attributes:
+        benchmark: Whose table.
+        budget_s: Seconds to learn for a row and a seed, its embedding included; None where steps are given.
+        steps: Steps of every trained stage, or None.
+        n_tasks: Tasks of each kind that are scored.
+        threads: Threads of torch and faiss; None leaves them as they are.
+    """
+
+    benchmark: str
+    budget_s: float | None
+    steps: int | None
+    n_tasks: int
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One row and seed, scored.
+
+    Attributes:
+        row: The row's name.
+        seed: Of the run.
+        report: The rows of results that are this row's, one for each kind of task.
+        learn_s: Seconds to learn, those for the embedding included.
+        score_s: Seconds to score.
+        threads: That learned.
+        n_partitions: How many there were; 0 for none.
+        purity: Mean over partitions of the agreement with true classes; None without partitions or without one class an image.
+        nmi: The same as normalized mutual information.
+        settings: The run's `config.json`.
+    """
+
+    row: str
+    seed: int
+    report: Report
+    learn_s: float
+    score_s: float
+    threads: int
+    n_partitions: int
+    purity: float | None
+    nmi: float | None
+    settings: dict[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Keep the scores; the accuracy of every task stays in the run folder."""
+        content = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "report"}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, content | {"report": self.report.to_json()})
+
+    @classmethod
+    def read(cls, path: Path) -> "Scored":
+        """Return what `write` kept."""
+        content = read_json(path)
+        return cls(**(content | {"report": Report.from_json(content["report"])}))
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table in a folder: `runs/`, the scored rows in `rows/`, and what holds for all of them.
+
+    Attributes:
+        folder: Where everything goes.
+        terms: What holds for all rows.
+        reporter: Where progress goes.
+        stop: Asked after every step whether to end early.
+    """
+
+    folder: Path
+    terms: Terms
+    reporter: Reporter = field(default_factory=Quiet)
+    stop: Callable[[], bool] = lambda: False
+
+    def begin(self) -> None:
+        """Take the folder for this table.
+
+        Raises:
+            InputError: It holds a table made on other terms, or something else.
+        """
+        path = self.folder / TERMS
+        terms = asdict(self.terms)
+        if path.is_file():
+            was = read_json(path)
+            changed = ", ".join(f"{key} was {was.get(key)!r}, now {terms[key]!r}" for key in terms if was.get(key) != terms[key])
+            if changed:
+                raise InputError(f"{self.folder} holds a table made on other terms ({changed}); give the same, or another --out")
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise InputError(f"{self.folder} exists and holds no table; choose another --out")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, terms)
+        if self.terms.threads is not None:
+            torch.set_num_threads(self.terms.threads)
+            faiss.omp_set_num_threads(self.terms.threads)
+
+    def kept(self, entry: Entry, seed: int) -> Scored | None:
+        """Return a row that was scored before; None if it was not."""
+        path = self._kept_at(entry, seed)
+        return Scored.read(path) if path.is_file() else None
+
+    def make(self, entry: Entry, seed: int) -> Scored:
+        """Learn what a row needs, as far as it is not there, score it, and keep the scores.
+
+        Raises:
+            InterruptedRunError: Somebody asked to stop; what is done is saved.
+            UmetaError: The row failed.
+        """
+        run, learn_s = self._learned(entry, seed)
+        began = time.monotonic()
+        self.reporter.stage(f"{entry.name}, seed {seed}: scoring")
+        methods = None if entry.method is None else (entry.method,)
+        question = Question(
+            self.terms.benchmark,
+            entry.protocol,
+            n_tasks=self.terms.n_tasks,
+            baselines=methods is not None,
+            methods=methods,
+            own=not methods,
+        )
+        report = score(run, question, self.reporter)
+        if not report.rows:
+            raise UmetaError(f"the run {run} has no method {entry.method!r} to score")
+        manifest = read_json(run / "manifest.json")
+        purity, nmi = self._quality(entry, run)
+        scored = Scored(
+            row=entry.name,
+            seed=seed,
+            report=report,
+            learn_s=round(learn_s, 1),
+            score_s=round(time.monotonic() - began, 1),
+            threads=manifest["threads"],
+            n_partitions=manifest["n_partitions"] if purity is not None else 0,
+            purity=purity,
+            nmi=nmi,
+            settings=read_json(run / "config.json"),
+        )
+        scored.write(self._kept_at(entry, seed))
+        return scored
+
+    def seconds(self, entry: Entry) -> tuple[float, float]:
+        """Return how long a row and seed may learn by itself, and its embedding, which other rows share; 0 where steps are counted."""
+        whole = self.terms.budget_s or 0.0
+        if entry.embedding is None:
+            return whole, 0.0
+        shared = 0.0 if entry.embedding in UNTRAINED else whole * EMBEDDING_SHARE
+        return (whole - shared if entry.method is None else 0.0), shared
+
+    def finished(self, entry: Entry, seed: int) -> bool:
+        """Return whether the run that a row is read off has been learned."""
+        return (self._run_at(entry.run, seed) / "manifest.json").is_file()
+
+    def _run_at(self, name: str, seed: int) -> Path:
+        return self.folder / "runs" / f"{name}-seed{seed}"
+
+    def _kept_at(self, entry: Entry, seed: int) -> Path:
+        return self.folder / "rows" / f"{entry.name}-seed{seed}.json"
+
+    def _learned(self, entry: Entry, seed: int) -> tuple[Path, float]:
+        """Return the run folder of a row, finished, and the seconds that it took, its embedding included."""
+        own_s, shared_s = self.seconds(entry)
+        taken, before_s = None, 0.0
+        if entry.embedding is not None:
+            embedder = entry.embedder()
+            request = self._request(embedder, seed, shared_s, 1 if entry.embedding in UNTRAINED else self.terms.steps)
+            taken, before_s = self._run(embedder.name, seed, request)
+            if entry.method is not None:
+                return taken, before_s
+        path, own = self._run(entry.name, seed, self._request(entry, seed, own_s, self.terms.steps, taken))
+        return path, own + before_s
+
+    def _request(self, entry: Entry, seed: int, budget_s: float, steps: int | None, taken: Path | None = None) -> Request:
+        recipe = entry.setting(None if taken is None else str(taken))
+        protocol = entry.learned_on or entry.protocol
+        return resolve(
+            self.terms.benchmark, recipe, protocol=protocol, budget_s=None if steps is not None else budget_s, steps=steps, seed=seed
+        )
+
+    def _run(self, name: str, seed: int, request: Request) -> tuple[Path, float]:
+        path = self._run_at(name, seed)
+        finished = (path / "manifest.json").is_file()
+        if not finished:
+            self.reporter.note(f"learning {name}, seed {seed}")
+        manifest = learn(request, path, resume=path.is_dir(), reporter=Quiet() if finished else self.reporter, stop=self.stop)
+        return path, float(manifest["elapsed_s"])
+
+    def _quality(self, entry: Entry, run: Path) -> tuple[float | None, float | None]:
+        """Return purity and information of the partitions that a row is made of, by labels that its learner did not see."""
+        made_of = entry.method is None or entry.method.endswith("cluster-matching")
+        if not (made_of and (run / "partition").is_dir()):
+            return None, None
+        benchmark = get_benchmark(self.terms.benchmark)
+        protocol = entry.learned_on or entry.protocol
+        splits = [benchmark.split(protocol, "meta_train")]
+        if len(splits[0].labelings) != 1:
+            return None, None
+        hashes = ImageCache.open(run / "cache").hashes
+        classes = classes_of(hashes, splits)
+        if (classes < 0).any():
+            classes = classes_of(hashes, [*splits, benchmark.split(protocol, "meta_val")])
+        labels = read_artifact(run / "partition", "partition")[0]["labels"].numpy()
+        found = mean_agreement(labels, classes)
+        return round(found.purity, 4), round(found.nmi, 4)
+
+
+def make_rows(
+    table: Table, entries: Sequence[Entry], n_seeds: int, written: Callable[[list[Scored], dict[str, str]], None]
+) -> dict[str, str]:
+    """Make the rows that are missing, seed by seed so that every row has its first one early, and write the table after each.
+
+    Args:
+        table: Where they go.
+        entries: Which rows.
+        n_seeds: Runs of each row; a row in which nothing is drawn at random has one all the same.
+        written: Called with all scores so far and all failures after every row.
+
+    Returns:
+        What became of rows that failed, by "row, seed n"; they are tried again the next time.
+
+    Raises:
+        InterruptedRunError: Somebody asked to stop.
+    """
+    table.begin()
+    wanted = [(entry, seed) for seed in range(n_seeds) for entry in entries if seed in entry.seeds(n_seeds)]
+    scored = [kept for entry, seed in wanted if (kept := table.kept(entry, seed)) is not None]
+    done = {(one.row, one.seed) for one in scored}
+    failed: dict[str, str] = {}
+    written(scored, failed)
+    for entry, seed in wanted:
+        if (entry.name, seed) in done:
+            continue
+        try:
+            scored.append(table.make(entry, seed))
+        except InterruptedRunError:
+            raise
+        except UmetaError as error:
+            failed[f"{entry.name}, seed {seed}"] = str(error)
+            table.reporter.note(f"{entry.name}, seed {seed} failed: {error}")
+        written(scored, failed)
+        if table.stop():
+            raise InterruptedRunError(f"stopped after {len(scored)} rows")
+    return failed
