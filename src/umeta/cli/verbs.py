@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from umeta.cli.theory import Theory
 
-Head = Literal["prototypes", "power", "center", "tune", "em"]
+Head = Literal["prototypes", "power", "center", "tune", "em", "linear", "nearest", "gradient"]
 
 
 class Verb(Protocol):
