@@ -52,9 +52,9 @@ def load(run: str | Path, *, head: str | None = None) -> ImageLearningProcedure:
 
     Args:
         run: The run folder.
-        head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune", "linear", "nearest" or "em" (transductive:
-            what is predicted for an image depends on the images given with it), or "gradient" for a run that takes gradient steps; None
-            as it was learned.
+        head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune", "linear", "nearest" or "em"
+            (transductive: what is predicted for an image depends on the images given with it), or "gradient" for a run that takes
+            gradient steps; None as it was learned.
     """
     procedure = ImageLearningProcedure.load(run)
     return (procedure if head is None else procedure.with_head(head)).calibrated()

@@ -26,9 +26,9 @@ IMAGES_NEED_A_RUN = "images need a run that embeds them: FewShotClassifier(run);
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learn classes from a few labeled images of each, by a procedure that `umeta learn` made; a scikit-learn classifier.
 
-    `X` is images or vectors. Images are an array [n, h, w], [n, h, w, c] (uint8, or floats in `[0, 1]`), or a sequence of such single images,
-    Pillow images or paths. Anything of two dimensions, [n, d], is vectors that are embedded already: by `embed` with the same run, or by
-    another network, for which `run` is None. It is never read as flattened images.
+    `X` is images or vectors. Images are an array [n, h, w] or [n, h, w, c] (uint8, or floats in `[0, 1]`), or a sequence of such single
+    images, Pillow images or paths. Anything of two dimensions, [n, d], is vectors that are embedded already: by `embed` with the same run,
+    or by another network, for which `run` is None. It is never read as flattened images.
 
     Args:
         run: A run folder, a procedure that `umeta.load` returned, or None to classify vectors only.

@@ -1,4 +1,4 @@
-"""Knows regularized logistic regression on a handful of examples, many tasks at once, in a fixed number of steps without any gradient tape."""
+"""Knows regularized logistic regression on a handful of examples: many tasks at once, in a fixed number of steps."""
 
 import torch
 from jaxtyping import Float, Int

@@ -42,8 +42,8 @@ class Calibration:
         strangers: What the procedure's classifiers take, for some images of its pool: vectors if it has an embedding, else images.
 
     Source:
-        Guo et al. 2017 (arXiv:1706.04599) fit one temperature to labeled images; here there are none but the examples, so what proposed tasks
-        say is the prior, and the examples, left out in turn, correct it.
+        Guo et al. 2017 (arXiv:1706.04599) fit one temperature to labeled images; here there are none but the examples, so what proposed
+        tasks say is the prior, and the examples, left out in turn, correct it.
     """
 
     temperatures: Mapping[int, float]

@@ -151,11 +151,16 @@ class NamedClassifier:
         strange = scores.amax(-1).numpy() < self.threshold
         return np.where(strange, np.asarray(self.none), names)
 
+    def answers(self, images: Images) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Return what `predict` and `predict_proba` do, for images that are scored once."""
+        if len(images) == 0:
+            return np.asarray(self.classes)[:0], np.zeros((0, len(self.classes)), np.float32)
+        scores = self.scores(self.preparation.batch(images))
+        return self.named(scores), self.probabilities(scores)
+
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
         """Return the probability of each class for each image, shape [n, n_classes], given that it is one of them."""
-        if len(images) == 0:
-            return np.zeros((0, len(self.classes)), np.float32)
-        return self.probabilities(self.scores(self.preparation.batch(images)))
+        return self.answers(images)[1]
 
     def probabilities(self, scores: Float[Tensor, "n n_way"]) -> NDArray[np.float32]:
         """Return scores as probabilities."""
@@ -164,9 +169,7 @@ class NamedClassifier:
 
     def predict(self, images: Images) -> NDArray[Any]:
         """Return the most probable class of each image, or `none` where a threshold says so."""
-        if len(images) == 0:
-            return np.asarray(self.classes)[:0]
-        return self.named(self.scores(self.preparation.batch(images)))
+        return self.answers(images)[0]
 
     def save(self, folder: Path | str, *, standalone: bool = False) -> None:
         """Write the classifier.
@@ -283,7 +286,8 @@ class ImageLearningProcedure:
             names: One label for each.
             rng: For procedures that draw random numbers; None takes seed 0.
             reject: Which share of images that show none of the classes may be named all the same, in `(0, 1)`; estimated on images of the
-                run's pool, nearly all of which are strangers to a few classes. None names every image.
+                run's pool, nearly all of which should be strangers to the classes: of classes that fill a tenth of the pool, many images
+                are rejected too. None names every image.
 
         Raises:
             InputError: Fewer than two classes, or `reject` where it cannot be.
