@@ -70,6 +70,26 @@ def tiny_tasks(tiny_pool, tiny_classes):
     return PartitionTasks(tiny_pool, Partitions.from_labels([tiny_classes], 5), n_way=5, k_shot=1, n_query=4)
 
 
+@pytest.fixture(scope="session")
+def tiny_run(tiny_pool, tiny_tasks, tmp_path_factory):
+    """The least that is a finished run: a small network by 12 steps of ProtoNets, the images, and the plan; do not change it."""
+    from umeta.artifacts.artifact import write_json
+    from umeta.core.loop import Pace, meta_train
+    from umeta.images.cache import build_cache
+    from umeta.images.learners.protonets import ProtoNets
+    from umeta.images.nets.conv4 import Conv4Config
+    from umeta.images.procedure import ImageLearningProcedure, Preparation
+    from umeta.images.source import ArraySource
+
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    learner = ProtoNets(Conv4Config(1, SIDE, 8))
+    learned = meta_train(learner, tiny_tasks, meta_batch_size=2, pace=Pace(12), rng=Rng.from_seed(0))
+    build_cache(ArraySource(tiny_pool.images[:, 0], "drawings"), run / "cache", image_size=None)
+    ImageLearningProcedure(learned, Preparation(1, SIDE), "cactus-protonets").save(run / "procedure")
+    write_json(run / "manifest.json", {"plan": {"augment": "affine"}})
+    return run
+
+
 @pytest.fixture
 def rng() -> Rng:
     return Rng.from_seed(0)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from umeta.api import learn, load, load_classifier
+    from umeta.estimator import FewShotClassifier
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "learn", "load", "load_classifier"]
+__all__ = ["FewShotClassifier", "__version__", "learn", "load", "load_classifier"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from umeta import api
 
         return getattr(api, name)
+    if name == "FewShotClassifier":
+        from umeta.estimator import FewShotClassifier
+
+        return FewShotClassifier
     raise AttributeError(f"module 'umeta' has no attribute {name!r}")

@@ -48,15 +48,18 @@ def learn(
 def load(run: str | Path, *, head: str | None = None) -> ImageLearningProcedure:
     """Return the learning procedure of a finished run.
 
+    The first time, how sure it may be is measured on tasks proposed of the run's images, a few seconds, and kept in the run.
+
     Args:
         run: The run folder.
-        head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune" or "em" (transductive: what is predicted
-            for an image depends on the images given with it); None as it was learned.
+        head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune", "linear", "nearest" or "em"
+            (transductive: what is predicted for an image depends on the images given with it), or "gradient" for a run that takes
+            gradient steps; None as it was learned.
     """
     procedure = ImageLearningProcedure.load(run)
-    return procedure if head is None else procedure.with_head(head, run)
+    return (procedure if head is None else procedure.with_head(head)).calibrated()
 
 
-def load_classifier(folder: str | Path) -> NamedClassifier:
-    """Return a classifier that `umeta adapt` or `NamedClassifier.save` wrote."""
-    return NamedClassifier.load(folder)
+def load_classifier(folder: str | Path, *, run: str | Path | None = None) -> NamedClassifier:
+    """Return a classifier that `umeta adapt` or `NamedClassifier.save` wrote; `run` is where its run is now, if that was moved."""
+    return NamedClassifier.load(folder, run=run)

@@ -219,4 +219,40 @@ def test_the_names_of_heads_on_the_command_line_are_all_there_are():
     from umeta.cli.verbs import Head
     from umeta.images.learners.heads import HEADS
 
-    assert get_args(Head) == tuple(HEADS)
+    assert get_args(Head) == (*HEADS, "gradient")
+
+
+def test_a_classifier_is_small_beside_its_run_or_stands_alone(umeta, make, run, glyph_classes, tmp_path):
+    from shutil import copytree
+
+    here = copytree(run, tmp_path / "here")
+    support = make.support(tmp_path / "labeled", glyph_classes, [2, 2])
+    images = sorted(support.rglob("*.png"))
+    for name, options in (("small", ()), ("whole", ("--standalone",))):
+        assert umeta("adapt", here, "--support", support, "--out", tmp_path / name, *options).code == 0
+    sizes = [(tmp_path / name / "tensors.safetensors").stat().st_size for name in ("small", "whole")]
+    assert sizes[0] < 2000 < sizes[1]
+    answers = [umeta("predict", tmp_path / name, *images, "--json").json["predictions"] for name in ("small", "whole")]
+    assert answers[0] == answers[1]
+    there = here.rename(tmp_path / "there")
+    answer = umeta("predict", tmp_path / "small", images[0])
+    assert (answer.code, f"{tmp_path / 'small'} needs the run {here}, which is not there" in answer.error) == (1, True)
+    assert umeta("predict", tmp_path / "small", *images, "--run", there, "--json").json["predictions"] == answers[0]
+    assert umeta("predict", tmp_path / "whole", *images, "--json").json["predictions"] == answers[0]
+    flip(there / "procedure" / "tensors.safetensors")
+    assert str(there) in umeta("predict", tmp_path / "small", images[0], "--run", there).error
+    other = copytree(run, tmp_path / "other")
+    rewritten = json.loads((other / "procedure" / "artifact.json").read_text()) | {"sha256": "0"}
+    (other / "procedure" / "artifact.json").write_text(json.dumps(rewritten))
+    answer = umeta("predict", tmp_path / "small", images[0], "--run", other)
+    assert answer.code == 1
+    assert f"{tmp_path / 'small'} was adapted from another procedure than the one that is in {other} now" in answer.error
+
+
+def test_none_of_these(umeta, make, run, glyph_classes, tmp_path):
+    support = make.support(tmp_path / "labeled", glyph_classes, [3, 3])
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(tmp_path / "noise.png")
+    assert umeta("adapt", run, "--support", support, "--out", tmp_path / "clf", "--reject", "0.01").code == 0
+    assert umeta("predict", tmp_path / "clf", tmp_path / "noise.png").out.split(": ")[1].startswith("none of these ")
+    answer = umeta("adapt", run, "--support", support, "--out", tmp_path / "not", "--reject", "2")
+    assert (answer.code, "reject is 2.0; give the share" in answer.error) == (2, True)

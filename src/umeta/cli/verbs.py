@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from umeta.cli.bench import Bench
 from umeta.cli.theory import Theory
 
-Head = Literal["prototypes", "power", "center", "tune", "em"]
+Head = Literal["prototypes", "power", "center", "tune", "em", "linear", "nearest", "gradient"]
 
 
 class Verb(Protocol):
@@ -175,7 +175,8 @@ class Evaluate:
     task_seed: Annotated[int, arg(metavar="N")] = 0
     """Which tasks are drawn."""
     head: Annotated[tuple[Head, ...], arg(metavar="NAME...", help_behavior_hint="")] = ()
-    """How tasks are learned in the run's embedding, each a row of its own: prototypes, power, center, tune, or em (transductive)."""
+    """How tasks are learned in the run's embedding, each a row of its own: prototypes, power, center, tune, linear, nearest, or em
+    (transductive); gradient is the way of runs that take gradient steps."""
     baselines: bool = False
     """Score classical classifiers and training from scratch too."""
     norm: Annotated[Literal["stored", "batch"] | None, arg(metavar="stored|batch", help_behavior_hint="")] = None
@@ -207,6 +208,10 @@ class Adapt:
     """Where the classifier goes."""
     head: Annotated[Head | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned in the run's embedding; the names are those of `evaluate`."""
+    reject: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
+    """Answer "none of these" where fitting; this share of images of no class may be named all the same, 0.05 say."""
+    standalone: bool = False
+    """Write the network too; otherwise the classifier needs the run."""
     overwrite: bool = False
     """Replace a classifier that is there."""
     json: bool = False
@@ -228,6 +233,8 @@ class Predict:
     """What `adapt` wrote."""
     images: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE...")]
     """Image files."""
+    run_folder: Annotated[Path | None, arg(name="run", metavar="RUN", help_behavior_hint="")] = None
+    """Where the classifier's run is now, if it was moved."""
     json: bool = False
     """Print one JSON object."""
 

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from umeta.api import load
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
-from umeta.images.procedure import CLASSIFIER, NamedClassifier
+from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan
@@ -190,7 +189,9 @@ def run_evaluate(verb: Evaluate) -> int:
 
 def run_adapt(verb: Adapt) -> int:
     """Read labeled images, adapt, and write the classifier."""
-    procedure = load(verb.run_folder, head=verb.head)
+    procedure = ImageLearningProcedure.load(verb.run_folder)
+    if verb.head is not None:
+        procedure = procedure.with_head(verb.head)
     if not verb.support.is_dir():
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():
@@ -216,8 +217,8 @@ def run_adapt(verb: Adapt) -> int:
                 skipped.append({"file": str(folder / source.item_name(index)), "reason": str(error)})
         if len(images) == before:
             raise InputError(f"class {folder.name!r} has no readable image in {folder}")
-    classifier = procedure.adapt((images, labels))
-    classifier.save(verb.out)
+    classifier = procedure.calibrated().adapt((images, labels), reject=verb.reject)
+    classifier.save(verb.out, standalone=verb.standalone)
     shots = {name: labels.count(name) for name in classifier.classes}
     if verb.json:
         say_json({"classifier": str(verb.out), "classes": shots, "skipped": skipped})
@@ -231,7 +232,7 @@ def run_adapt(verb: Adapt) -> int:
 
 def run_predict(verb: Predict) -> int:
     """Classify files, the readable ones together; an unreadable one is named and the others go on; code 1 if none was readable."""
-    classifier = NamedClassifier.load(verb.classifier)
+    classifier = NamedClassifier.load(verb.classifier, run=verb.run_folder)
     if not verb.images:
         raise InputError("give at least one image file")
     pixels: list[NDArray[np.uint8]] = []
@@ -244,10 +245,9 @@ def run_predict(verb: Predict) -> int:
         except BadImageError as error:
             row["error"] = str(error)
     readable = (row for row in results if "error" not in row)
-    for row, probabilities in zip(readable, classifier.predict_proba(pixels), strict=True):
+    for row, label, probabilities in zip(readable, *classifier.answers(pixels), strict=True):
         named = {str(name): round(float(p), 6) for name, p in zip(classifier.classes, probabilities, strict=True)}
-        best = max(named, key=lambda name: named[name])
-        row |= {"label": best, "probability": named[best], "probabilities": named}
+        row |= {"label": str(label), "probability": max(named.values()), "probabilities": named}
     if verb.json:
         say_json({"classifier": str(verb.classifier), "predictions": results})
     else:

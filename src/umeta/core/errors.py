@@ -7,8 +7,8 @@ class UmetaError(Exception):
     exit_code = 1
 
 
-class InputError(UmetaError):
-    """Bad usage or bad input: nothing was started, and the message says what would work."""
+class InputError(UmetaError, ValueError):
+    """Bad usage or bad input: nothing was started, and the message says what would work; to Python a `ValueError`."""
 
     exit_code = 2
 

@@ -1,12 +1,14 @@
 """Knows how a run is scored on a benchmark, beside the baselines on its own embedding."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
 from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, get_benchmark
@@ -16,8 +18,10 @@ from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.evaluation.evaluate import Scores, evaluate
 from umeta.evaluation.report import Report, Row
+from umeta.functional.calibration import expected_calibration_error
 from umeta.functional.statistics import mean_ci95
 from umeta.images.cache import ImageCache
+from umeta.images.calibration import Calibration
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.pixels import flatten_pixels
 from umeta.images.episode import Episode, Episodes, Pool
@@ -68,11 +72,34 @@ class Question:
     own: bool = True
 
 
-def measure(procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
-    """Return the accuracy on every task of a batch after every adaptation step, shape [n_stage, n_task]."""
-    assert isinstance(batch, Episodes)
-    result: NDArray[np.floating] = accuracy(procedure.logits(batch, rng), batch.labels(batch.n_query)).numpy()
-    return result
+@dataclass(frozen=True)
+class Measure:
+    """Scores a method on batches of tasks, and keeps how sure it was of every answer and whether that was right.
+
+    Attributes:
+        calibration: Of the method; None takes its scores as they are.
+        confidence: Probability of every answer at the last adaptation step, one tensor a batch.
+        right: 1 where the answer was right.
+    """
+
+    calibration: Calibration | None = None
+    confidence: list[Tensor] = field(default_factory=list)
+    right: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, procedure: ImageProcedure, batch: Sequence[Episode], rng: Rng) -> NDArray[np.floating]:
+        """Return the accuracy on every task of a batch after every adaptation step, shape [n_stage, n_task]."""
+        assert isinstance(batch, Episodes)
+        logits, labels = procedure.logits(batch, rng), batch.labels(batch.n_query)
+        temperature = torch.ones(len(batch)) if self.calibration is None else self.calibration.of_tasks(procedure, batch, rng)
+        confidence, answer = (logits[-1] / temperature[:, None, None]).softmax(-1).max(-1)
+        self.confidence.append(confidence.flatten())
+        self.right.append((answer == labels).float().flatten())
+        result: NDArray[np.floating] = accuracy(logits, labels).numpy()
+        return result
+
+    def error(self) -> float:
+        """Return the expected calibration error over all answers."""
+        return expected_calibration_error(torch.cat(self.confidence), torch.cat(self.right))
 
 
 def score(run: Path, question: Question, reporter: Reporter | None = None) -> Report:
@@ -101,24 +128,26 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
             raise InputError("--norm is for gradient learners; this procedure uses stored statistics")
         procedure = replace(procedure, inner=replace(procedure.inner, statistics=question.norm))
     labels = sum(manifest["labels_seen"].values())
-    methods: dict[str, tuple[ImageProcedure, int, int]] = {
-        f"{shipped.recipe} ({head})": (shipped.with_head(head, run).procedure, question.n_tasks, labels) for head in question.heads
-    } or {shipped.recipe: (procedure, question.n_tasks, labels)}
-    if not question.own:
-        methods = {}
+    own = replace(shipped, procedure=procedure, calibration=None)
+    headed = {f"{shipped.recipe} ({head})": own.with_head(head) for head in question.heads} or {shipped.recipe: own}
+    methods: dict[str, Method] = {
+        name: Method(one.procedure, question.n_tasks, labels, one.calibrated().calibration)
+        for name, one in headed.items()
+        if question.own
+    }
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
-        methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}
+        methods |= {name: Method(baseline, n) for name, (baseline, n) in found if question.methods is None or name in question.methods}
     rows: list[Row] = []
     kinds = _task_kinds(benchmark, protocol, held_out, question, shipped)
     total, done = len(kinds) * len(methods), 0
     for tasks in kinds:
-        for name, (method, n_tasks, labels_seen) in methods.items():
+        for name, method in methods.items():
             reporter.stage(f"{name} {tasks.n_way}-way {tasks.k_shot}-shot ({done + 1} of {total})")
             rng = Rng.from_seed(question.task_seed).fork(f"{tasks.n_way}-{tasks.k_shot}")
-            n = min(n_tasks, tasks.n_fixed or n_tasks)
-            scores = evaluate(method, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
-            rows.append(_row(name, tasks, scores, method.transductive, labels_seen, overlap))
+            n, measure = min(method.n_tasks, tasks.n_fixed or method.n_tasks), Measure(method.calibration)
+            scores = evaluate(method.procedure, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
+            rows.append(_row(name, tasks, method, scores, measure.error(), overlap))
             done += 1
     facts: dict[str, Any] = {
         "meta_test_classes": held_out.n_classes,
@@ -130,6 +159,16 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     report = Report(benchmark.name, protocol, manifest["seed"], question.task_seed, manifest["labels_seen"], facts, tuple(rows))
     _keep(run / "evaluation" / f"{benchmark.name}-{protocol}.json", report)
     return report
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is scored on how many tasks, the labels that it saw before, and what makes its probabilities honest."""
+
+    procedure: ImageProcedure
+    n_tasks: int
+    labels_seen: int = 0
+    calibration: Calibration | None = None
 
 
 def _keep(path: Path, report: Report) -> None:
@@ -193,7 +232,7 @@ def _overlap(run: Path, test: Sequence[NDArray[np.uint8]]) -> int:
     return sum(content_hash(one) in pool for one in pixels)
 
 
-def _row(name: str, kind: TaskKind, scores: Scores, transductive: bool, labels_seen: int, overlap: int) -> Row:
+def _row(name: str, kind: TaskKind, method: Method, scores: Scores, ece: float, overlap: int) -> Row:
     mean, ci95 = scores.summary()
     return Row(
         method=name,
@@ -203,9 +242,10 @@ def _row(name: str, kind: TaskKind, scores: Scores, transductive: bool, labels_s
         accuracy=mean,
         ci95=ci95,
         n_tasks=scores.values.shape[1],
-        transductive=transductive,
-        labels_seen=labels_seen,
+        transductive=method.procedure.transductive,
+        labels_seen=method.labels_seen,
         overlap=overlap,
+        ece=ece,
         curve=tuple(mean_ci95(stage) for stage in scores.values),
         per_task=tuple(scores.values[-1].tolist()),
     )

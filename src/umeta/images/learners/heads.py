@@ -13,6 +13,7 @@ from umeta.core.rng import Rng
 from umeta.functional.mixture import mixture_centers
 from umeta.functional.prototypes import Metric
 from umeta.functional.tuning import tune_linear
+from umeta.images.learners.classical import Nearest, Regression
 from umeta.images.learners.classifier import restored
 from umeta.images.nets.context import ContextConfig, ContextTransformer
 from umeta.images.nets.perceptron import Perceptron
@@ -293,6 +294,8 @@ HEADS: Mapping[str, Callable[[Metric, Callable[[], Tensor]], Head]] = {
     "center": lambda metric, mean: Prototypes(_straightened(metric), mean=mean()),
     "tune": lambda metric, mean: Tuned(metric),
     "em": lambda metric, mean: Mixture(metric),
+    "linear": lambda metric, mean: Regression(metric),
+    "nearest": lambda metric, mean: Nearest(metric),
 }
 
 
@@ -303,6 +306,8 @@ def restore_head(info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Head
         "prototypes": Prototypes,
         "tuned": Tuned,
         "mixture": Mixture,
+        "nearest": Nearest,
+        "regression": Regression,
         "projected": Projected.restore,
         "in-context": InContext.restore,
     }

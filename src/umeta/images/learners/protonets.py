@@ -16,6 +16,7 @@ from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric, resplit
+from umeta.images.embed.encoder import Encoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
@@ -41,9 +42,9 @@ class PrototypeClassifier:
     n_way: int
 
     @torch.no_grad()
-    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n n_way"]:
-        """Score images; all those given count as asked together."""
-        return self.head.logits(torch.cat([self.net(part) for part in torch.split(images, AT_ONCE)]), self.fitted)
+    def logits(self, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "n n_way"]:
+        """Score images, or vectors of the embedding; all those given count as asked together."""
+        return self.head.logits(embedded(self.net, images), self.fitted)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return network, head and what is known of the classes."""
@@ -84,8 +85,8 @@ class PrototypeProcedure:
 
     @torch.no_grad()
     def adapt(self, support: Examples, rng: Rng) -> PrototypeClassifier:
-        """Embed the examples and let the head learn them."""
-        fitted = self.head.fit(self.net(support.images), support.labels, support.n_way, rng)
+        """Embed the examples, unless they are vectors of the embedding, and let the head learn them."""
+        fitted = self.head.fit(embedded(self.net, support.images), support.labels, support.n_way, rng)
         return PrototypeClassifier(self.net, self.head, fitted, support.n_way)
 
     @torch.no_grad()
@@ -109,6 +110,11 @@ class PrototypeProcedure:
         net.load_state_dict(restored(tensors, "net."))
         head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
         return cls(net.requires_grad_(False), restore_head(head, restored(tensors, "head.")))
+
+
+def embedded(net: Encoder, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "n dim"]:
+    """Embed images, a few hundred at a time; vectors are taken for embedded already."""
+    return images if images.ndim == 2 else torch.cat([net(part) for part in torch.split(images, AT_ONCE)])
 
 
 def _tensors(net: Conv4, head: Head) -> dict[str, Tensor]:
