@@ -246,6 +246,26 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Write one HTML file about a run: from what it learned, what tasks it made up, how well it does."""
+
+    example: ClassVar[str] = "umeta report runs/photos"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """The file; default RUN/report.html. One that is there is replaced."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.web.report import write_report
+
+        out = self.out or self.run_folder / "report.html"
+        write_report(self.run_folder, out)
+        say(f"the report is in {out}")
+        return 0
+
+
+@dataclass(frozen=True)
 class Recipes:
     """List the recipes."""
 
@@ -293,6 +313,7 @@ VERBS: dict[str, type[Verb]] = {
     "adapt": Adapt,
     "predict": Predict,
     "compare": Compare,
+    "report": Report,
     "theory": Theory,
     "recipes": Recipes,
     "cite": Cite,
