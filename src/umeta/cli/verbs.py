@@ -266,6 +266,32 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Serve:
+    """Open a page in the browser on which anyone can teach a run by drawing, dropping or photographing examples."""
+
+    example: ClassVar[str] = "umeta serve runs/photos"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    port: Annotated[int, arg(metavar="N")] = 8000
+    """The port."""
+    host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1"
+    """The address; one that others can reach needs --token."""
+    token: Annotated[str | None, arg(metavar="SECRET", help_behavior_hint="")] = None
+    """What every request must bring; the address that is printed has it."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.core.errors import InputError
+
+        try:
+            from umeta.web.server import serve
+        except ModuleNotFoundError as error:
+            raise InputError(f"the page needs {error.name}, which is not installed; pip install 'umeta[web]'") from error
+        serve(self.run_folder, self.host, self.port, self.token, say)
+        return 0
+
+
+@dataclass(frozen=True)
 class Recipes:
     """List the recipes."""
 
@@ -314,6 +340,7 @@ VERBS: dict[str, type[Verb]] = {
     "predict": Predict,
     "compare": Compare,
     "report": Report,
+    "serve": Serve,
     "theory": Theory,
     "recipes": Recipes,
     "cite": Cite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 class BadImageError(UmetaError):
     """One image that cannot be used; the message is a short reason without the image's name."""
+
+
+class OversizedImageError(BadImageError):
+    """An image of more pixels than are ever decoded."""
 
 
 def decode_file(path: Path) -> Pixels:
@@ -44,15 +48,23 @@ def decode_file(path: Path) -> Pixels:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise BadImageError("empty file")
-            with Image.open(file, formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_MEGAPIXELS * 1_000_000:
-                    raise BadImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
-                return decode_image(image)
+            return decode_stream(file)
+    except OSError as error:
+        raise BadImageError(f"damaged: {error.strerror or error}") from error
+
+
+def decode_stream(file: BinaryIO) -> Pixels:
+    """Return the pixels of an open file, or of bytes in memory, by the rules of `decode_file`."""
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_MEGAPIXELS * 1_000_000:
+                raise OversizedImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
+            return decode_image(image)
     except BadImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImageError(f"too large: over {MAX_MEGAPIXELS} megapixels") from error
+        raise OversizedImageError(f"too large: over {MAX_MEGAPIXELS} megapixels") from error
     except UnidentifiedImageError as error:
         raise BadImageError("not an image of a known format") from error
     except MemoryError as error:

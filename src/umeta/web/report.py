@@ -6,6 +6,7 @@ import io
 import os
 import shlex
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,7 @@ from umeta.artifacts.artifact import read_artifact, read_json
 from umeta.artifacts.run import METRICS_HEADER
 from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.core.rng import Rng
-from umeta.evaluation.report import Report
+from umeta.evaluation.report import Report, Row
 from umeta.images.cache import ImageCache
 from umeta.images.embed.encoder import embed_all, quick
 from umeta.images.partition.neighbors import nearest
@@ -165,6 +166,7 @@ def _result(report: Report) -> dict[str, Any]:
     kinds = sorted({(row.n_way, row.k_shot) for row in report.rows})
     methods = list(dict.fromkeys(row.method for row in report.rows))
     cells = {(row.method, row.n_way, row.k_shot): row for row in report.rows}
+    eces = {method: _shown_ece([row for row in report.rows if row.method == method]) for method in methods}
     charts = []
     for kind in kinds:
         rows = [cells[method, *kind] for method in methods if (method, *kind) in cells]
@@ -175,8 +177,14 @@ def _result(report: Report) -> dict[str, Any]:
         "kinds": kinds,
         "lines": [(method, [cells.get((method, *kind)) for kind in kinds]) for method in methods],
         "queries": "/".join(map(str, sorted({row.n_query for row in report.rows}))),
+        "eces": {method: told for method, told in eces.items() if told},
         "charts": charts if len(methods) > 1 else [],
     }
+
+
+def _shown_ece(rows: Sequence[Row]) -> str:
+    errors = [error for row in rows if (error := getattr(row, "ece", None)) is not None]
+    return " / ".join(f"{100 * error:.1f}" for error in errors)
 
 
 def _pool_sheet(pool: NDArray[np.uint8]) -> Sheet:
