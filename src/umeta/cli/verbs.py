@@ -267,6 +267,52 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Write one HTML file about a run: from what it learned, what tasks it made up, how well it does."""
+
+    example: ClassVar[str] = "umeta report runs/photos"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """The file; default RUN/report.html. One that is there is replaced."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.web.report import write_report
+
+        out = self.out or self.run_folder / "report.html"
+        write_report(self.run_folder, out)
+        say(f"the report is in {out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Open a page in the browser on which anyone can teach a run by drawing, dropping or photographing examples."""
+
+    example: ClassVar[str] = "umeta serve runs/photos"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    port: Annotated[int, arg(metavar="N")] = 8000
+    """The port."""
+    host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1"
+    """The address; one that others can reach needs --token."""
+    token: Annotated[str | None, arg(metavar="SECRET", help_behavior_hint="")] = None
+    """What every request must bring; the address that is printed has it."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.core.errors import InputError
+
+        try:
+            from umeta.web.server import serve
+        except ModuleNotFoundError as error:
+            raise InputError(f"the page needs {error.name}, which is not installed; pip install 'umeta[web]'") from error
+        serve(self.run_folder, self.host, self.port, self.token, say)
+        return 0
+
+
+@dataclass(frozen=True)
 class Recipes:
     """List the recipes."""
 
@@ -314,6 +360,8 @@ VERBS: dict[str, type[Verb]] = {
     "adapt": Adapt,
     "predict": Predict,
     "compare": Compare,
+    "report": Report,
+    "serve": Serve,
     "theory": Theory,
     "bench": Bench,
     "recipes": Recipes,

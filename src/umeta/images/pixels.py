@@ -23,6 +23,10 @@ class BadImageError(UmetaError):
     """One image that cannot be used; the message is a short reason without the image's name."""
 
 
+class OversizedImageError(BadImageError):
+    """An image of more pixels than are ever decoded."""
+
+
 def decode_file(path: Path) -> Pixels:
     """Decode one file at full resolution.
 
@@ -60,12 +64,12 @@ def decode_stream(file: BinaryIO) -> Pixels:
         with Image.open(file, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > MAX_MEGAPIXELS * 1_000_000:
-                raise BadImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
+                raise OversizedImageError(f"too large: {width}x{height} is over {MAX_MEGAPIXELS} megapixels")
             return decode_image(image)
     except BadImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImageError(f"too large: over {MAX_MEGAPIXELS} megapixels") from error
+        raise OversizedImageError(f"too large: over {MAX_MEGAPIXELS} megapixels") from error
     except UnidentifiedImageError as error:
         raise BadImageError("not an image of a known format") from error
     except MemoryError as error:

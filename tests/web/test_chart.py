@@ -1,0 +1,52 @@
+"""Numbers by hand, and that what is drawn is where it should be."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from umeta.web.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, curves, intervals, ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (24, 36, [24, 26, 28, 30, 32, 34, 36]),
+        (-0.3, 0.3, [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3]),
+        (97.6, 98.9, [97.6, 97.8, 98.0, 98.2, 98.4, 98.6, 98.8]),
+    ],
+)
+def test_ticks_are_round_and_inside(low, high, wanted):
+    found = ticks(low, high)
+    assert all(low - 1e-9 <= value <= high + 1e-9 for value in found)
+    assert found == pytest.approx(wanted) or set(found) <= set(wanted)
+    assert 3 <= len(found) <= 7
+
+
+def points_of(svg):
+    lines = ElementTree.fromstring(svg).findall("polyline")
+    return [[tuple(map(float, pair.split(","))) for pair in line.get("points").split()] for line in lines]
+
+
+def test_a_curve_goes_from_corner_to_corner():
+    (points,) = points_of(curves("loss", [Line("a", [(0, 0), (5, 10), (10, 20)])], x_label="minutes"))
+    inside = (HEIGHT - TOP - BOTTOM) / 1.1
+    assert points[0] == pytest.approx((LEFT, HEIGHT - BOTTOM - 0.05 * inside), abs=0.2)
+    assert points[2] == pytest.approx((WIDTH - RIGHT, TOP + 0.05 * inside), abs=0.2)
+    assert points[1] == pytest.approx(((points[0][0] + points[2][0]) / 2, (points[0][1] + points[2][1]) / 2), abs=0.2)
+
+
+@pytest.mark.parametrize("points", [[], [(0, math.nan)], [(1, 3)], [(0, 2), (1, 2)], [(0, 1), (1, math.inf), (2, 1)]])
+def test_odd_curves_are_drawn_without_nan(points):
+    svg = curves("loss", [Line("a", points)], x_label="minutes")
+    ElementTree.fromstring(svg)
+    assert "nan" not in svg and "inf" not in svg
+
+
+def test_names_are_escaped_and_intervals_have_their_width():
+    svg = intervals("accuracy", [("<script>", 50.0, 5.0), ("b & c", 40.0, 10.0), ("one task", 45.0, math.nan)])
+    tree = ElementTree.fromstring(svg)
+    widths = [float(line.get("x2")) - float(line.get("x1")) for line in tree.findall("line") if line.get("class") in ("own", "other")]
+    assert widths[1] == pytest.approx(2 * widths[0], rel=0.02) and widths[2] == 0
+    assert "<script>" not in svg and "nan" not in svg.replace("±0.00", "")
