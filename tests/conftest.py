@@ -23,7 +23,7 @@ def _is_array(hint):
 
 
 # The hook wants the checker's importable name. Every annotated call under `CHECKED` is checked while the tests run.
-CHECKED = ("umeta.core", "umeta.functional", "umeta.evaluation", "umeta.images", "umeta.theory")
+CHECKED = ("umeta.core", "umeta.functional", "umeta.evaluation", "umeta.images", "umeta.control", "umeta.theory")
 sys.modules["umeta_array_checker"] = ModuleType("umeta_array_checker")
 sys.modules["umeta_array_checker"].check_arrays = check_arrays
 install_import_hook(CHECKED, "umeta_array_checker.check_arrays")

@@ -57,8 +57,8 @@ def offenses(text, inside=""):
     for name in imports_of(tree):
         if name.split(".")[0] in BANNED_IMPORTS:
             yield f"imports {name}"
-        if inside.startswith("images") and name.startswith(("umeta.benchmarks", "umeta.recipes", "umeta.cli")):
-            yield f"imports {name} into images"
+        if inside.startswith(("images", "control")) and name.startswith(("umeta.benchmarks", "umeta.recipes", "umeta.cli")):
+            yield f"imports {name} into {inside}"
     for node in ast.walk(tree):
         of_numpy = isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random")
         if of_numpy and node.attr not in NUMPY_RANDOM and ast.unparse(node) not in PUBLISHED.get(inside, ()):

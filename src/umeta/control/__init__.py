@@ -1,0 +1,1 @@
+"""Controlled processes without a reward, and the tasks that can be made of them."""

@@ -1,0 +1,1 @@
+"""Processes that ship with umeta, and the door to others."""

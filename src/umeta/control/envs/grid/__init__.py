@@ -1,0 +1,1 @@
+"""A grid of cells, the same as the one on which the theory is computed."""

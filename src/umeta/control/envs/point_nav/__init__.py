@@ -1,0 +1,1 @@
+"""A point in a bounded arena."""

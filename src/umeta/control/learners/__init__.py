@@ -1,0 +1,1 @@
+"""Meta-learners of policies, and the procedures that they ship."""

@@ -1,0 +1,1 @@
+"""Policies and value functions, each a function of weights that many tasks have of their own."""

@@ -1,0 +1,1 @@
+"""Ways to find skills in a process without a reward."""

@@ -1,0 +1,1 @@
+"""Skills as reward functions to practice on."""
