@@ -131,9 +131,7 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     own = replace(shipped, procedure=procedure, calibration=None)
     headed = {f"{shipped.recipe} ({head})": own.with_head(head) for head in question.heads} or {shipped.recipe: own}
     methods: dict[str, Method] = {
-        name: Method(one.procedure, question.n_tasks, labels, one.calibrated().calibration)
-        for name, one in headed.items()
-        if question.own
+        name: Method(one.procedure, question.n_tasks, labels, one.calibrated().calibration) for name, one in headed.items() if question.own
     }
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
