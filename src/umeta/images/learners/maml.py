@@ -138,7 +138,9 @@ class GradientProcedure:
 def _widened(weights: Mapping[str, Tensor], n_way: int) -> Weights:
     missing = n_way - len(weights["head.bias"])
     heads = {name: weights[name] for name in ("head.weight", "head.bias")}
-    grown = {name: torch.cat([value, value.mean(0, keepdim=True).expand(max(missing, 0), *value.shape[1:])]) for name, value in heads.items()}
+    grown = {
+        name: torch.cat([value, value.mean(0, keepdim=True).expand(max(missing, 0), *value.shape[1:])]) for name, value in heads.items()
+    }
     return {**weights, **grown}
 
 

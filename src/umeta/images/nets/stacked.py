@@ -66,12 +66,12 @@ class _Patches(torch.autograd.Function):
     """Lay out the 3 x 3 patches that a convolution of stride 2 sees; the derivative adds up what overlaps, and the other way round."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Float[Tensor, "n h w c"]) -> Float[Tensor, "n i j k"]:  # noqa: D102
+    def forward(ctx: Any, maps: Float[Tensor, "n h w c"]) -> Float[Tensor, "n i j k"]:
         ctx.size = maps.shape[1:3]
         return _patches(maps)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Tensor:  # type: ignore[override]  # noqa: D102
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:  # type: ignore[override]
         summed: Tensor = _Overlap.apply(slopes, *ctx.size)  # type: ignore[no-untyped-call]
         return summed
 
@@ -80,11 +80,11 @@ class _Overlap(torch.autograd.Function):
     """Add patches up where they overlap."""
 
     @staticmethod
-    def forward(ctx: Any, patches: Float[Tensor, "n i j k"], height: int, width: int) -> Float[Tensor, "n h w c"]:  # noqa: D102
+    def forward(ctx: Any, patches: Float[Tensor, "n i j k"], height: int, width: int) -> Float[Tensor, "n h w c"]:
         return _overlap(patches, height, width)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]  # noqa: D102
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         laid: Tensor = _Patches.apply(slopes)  # type: ignore[no-untyped-call]
         return laid, None, None
 
