@@ -149,6 +149,12 @@ class Learn:
     """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
     first_order: bool = False
     """Of a gradient learner: leave out second derivatives."""
+    net: Annotated[Literal["conv4", "resnet12"] | None, arg(metavar="conv4|resnet12", help_behavior_hint="")] = None
+    """Network of ProtoNets and gradient learners."""
+    width: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Filters of the network's first block; fewer are faster."""
+    normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None
+    """Of a conv4: over a batch of images, over each image, or none."""
     resume: bool = False
     """Go on with a stopped run."""
     overwrite: bool = False

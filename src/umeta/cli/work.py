@@ -86,9 +86,12 @@ def request_of(verb: Learn) -> Request:
         "image_size": verb.image_size,
         "norm": verb.norm,
         "first_order": verb.first_order or None,
+        "net": verb.net,
+        "width": verb.width,
+        "normalization": verb.normalization,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name in ("n_partitions", "n_splits", "image_size"):
+    for name in ("n_partitions", "n_splits", "image_size", "width"):
         if name in changes and int(str(changes[name])) < 1:
             raise InputError(f"{name} must be at least 1")
     if verb.clusters is not None and (not verb.clusters or min(verb.clusters) < 1):
@@ -109,6 +112,12 @@ def request_of(verb: Learn) -> Request:
         raise InputError(f"--splits is for ProtoNets that score episodes; {recipe.name} does not")
     if verb.norm is not None and recipe.learner != "maml":
         raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
+    if recipe.learner not in ("protonets", "maml") and (verb.net or verb.width or verb.normalization):
+        raise InputError(
+            f"--net, --width and --normalization are for ProtoNets and gradient learners; {recipe.name} has a network of its own"
+        )
+    if verb.net == "resnet12" and verb.normalization not in (None, "batch"):
+        raise InputError(f"--normalization {verb.normalization} is for --net conv4; a resnet12 normalizes by batches")
     budget_s = None if verb.budget is None else seconds(verb.budget)
     return resolve(
         verb.source,

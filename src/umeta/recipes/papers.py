@@ -120,6 +120,29 @@ BIBTEX = {
   eprint    = {1312.6114},
   archivePrefix = {arXiv}
 }""",
+    "raghu2020anil": """@inproceedings{raghu2020anil,
+  title     = {Rapid Learning or Feature Reuse? Towards Understanding the Effectiveness of {MAML}},
+  author    = {Raghu, Aniruddh and Raghu, Maithra and Bengio, Samy and Vinyals, Oriol},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2020},
+  eprint    = {1909.09157},
+  archivePrefix = {arXiv}
+}""",
+    "li2017metasgd": """@article{li2017metasgd,
+  title   = {Meta-{SGD}: Learning to Learn Quickly for Few-Shot Learning},
+  author  = {Li, Zhenguo and Zhou, Fengwei and Chen, Fei and Li, Hang},
+  journal = {arXiv:1707.09835},
+  year    = {2017}
+}""",
+    "triantafillou2020metadataset": """@inproceedings{triantafillou2020metadataset,
+  title     = {Meta-Dataset: A Dataset of Datasets for Learning to Learn from Few Examples},
+  author    = {Triantafillou, Eleni and Zhu, Tyler and Dumoulin, Vincent and Lamblin, Pascal and Evci, Utku and Xu, Kelvin and
+               Goroshin, Ross and Gelada, Carles and Swersky, Kevin and Manzagol, Pierre-Antoine and Larochelle, Hugo},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2020},
+  eprint    = {1903.03096},
+  archivePrefix = {arXiv}
+}""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
   author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},

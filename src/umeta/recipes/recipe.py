@@ -7,6 +7,7 @@ from typing import Literal
 
 from umeta.core.errors import InputError
 from umeta.functional.prototypes import Metric
+from umeta.images.nets.conv4 import Normalization
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Recipe:
         least_shared: Images stand in for each other whose neighborhoods are alike at least so much; see `shared_neighbors`.
         rounds_share: Share of a time budget for all rounds.
         first_order: Whether the inner loop leaves out second derivatives (MAML).
+        adapts: What the inner loop moves (MAML): "all" weights, or the "head" alone, as ANIL does.
+        head_start: Where a task's head starts (MAML): "learned" weights, or the "prototypes" of its support set, as in ProtoMAML.
+        learn_rates: Whether every adapted number has a step size of its own that is meta-learned, as in Meta-SGD (MAML).
+        net: "conv4", or "resnet12" for color (ProtoNets and MAML).
+        width: Filters of the network's first block; None takes 64, and 32 in MAML's Conv4. A ResNet-12 widens by 2.5, 5 and 10.
+        normalization: Of a Conv4 (ProtoNets and MAML): "batch", "layer" or "none".
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
         embedding_share: Share of a time budget for training the embedding.
         head_share: Share of a time budget for the head of an in-context learner.
@@ -83,6 +90,12 @@ class Recipe:
     least_shared: float = 0.3
     rounds_share: float = 0.75
     first_order: bool = False
+    adapts: Literal["all", "head"] = "all"
+    head_start: Literal["learned", "prototypes"] = "learned"
+    learn_rates: bool = False
+    net: Literal["conv4", "resnet12"] = "conv4"
+    width: int | None = None
+    normalization: Normalization = "batch"
     norm: Literal["stored", "batch"] = "stored"
     embedding_share: float = 0.5
     head_share: float = 0.3
@@ -269,6 +282,39 @@ def cactus_maml() -> Recipe:
     )
 
 
+def cactus_anil() -> Recipe:
+    """CACTUs with ANIL: MAML whose inner steps move the head alone, at a fraction of the cost."""
+    return replace(
+        cactus_maml(),
+        name="cactus-anil",
+        summary="CACTUs with ANIL: only the head is adapted",
+        papers=("hsu2019cactus", "berthelot2018acai", "finn2017maml", "raghu2020anil"),
+        adapts="head",
+    )
+
+
+def cactus_meta_sgd() -> Recipe:
+    """CACTUs with Meta-SGD: MAML with a learned step size for every weight."""
+    return replace(
+        cactus_maml(),
+        name="cactus-meta-sgd",
+        summary="CACTUs with Meta-SGD: a learned step size for every weight",
+        papers=("hsu2019cactus", "berthelot2018acai", "finn2017maml", "li2017metasgd"),
+        learn_rates=True,
+    )
+
+
+def cactus_protomaml() -> Recipe:
+    """CACTUs with ProtoMAML: the head of every task starts at the prototypes of its support set."""
+    return replace(
+        cactus_maml(),
+        name="cactus-protomaml",
+        summary="CACTUs with ProtoMAML: each head starts at prototypes, any number of classes",
+        papers=("hsu2019cactus", "berthelot2018acai", "finn2017maml", "triantafillou2020metadataset"),
+        head_start="prototypes",
+    )
+
+
 def oracle_protonets() -> Recipe:
     """ProtoNets on the true classes of a benchmark: the supervised bound."""
     return Recipe(
@@ -306,6 +352,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "in-context": in_context,
     "cactus-protonets": cactus_protonets,
     "cactus-maml": cactus_maml,
+    "cactus-anil": cactus_anil,
+    "cactus-meta-sgd": cactus_meta_sgd,
+    "cactus-protomaml": cactus_protomaml,
     "oracle-protonets": oracle_protonets,
     "oracle-maml": oracle_maml,
 }

@@ -25,9 +25,10 @@ from umeta.images.calibration import Calibration
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.pixels import flatten_pixels
 from umeta.images.episode import Episode, Episodes, Pool
-from umeta.images.learners.baselines import cluster_centers, registered
+from umeta.images.learners.adaptation import Statistics
+from umeta.images.learners.baselines import registered
 from umeta.images.learners.classifier import ImageProcedure, accuracy
-from umeta.images.learners.maml import GradientProcedure, Statistics
+from umeta.images.learners.maml import GradientProcedure
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.pixels import content_hash
 from umeta.images.procedure import ImageLearningProcedure
@@ -212,11 +213,10 @@ def _baselines(run: Path, shipped: ImageLearningProcedure, n_tasks: int) -> dict
     if (run / "embedding").is_dir():
         embedding = Embedding.read(run / "embedding")
         if embedding.encoder is not None:
-            centers = None
+            labels = None
             if (run / "partition").is_dir():
                 labels = read_artifact(run / "partition", "partition")[0]["labels"][0].long()
-                centers = cluster_centers(embedding.matrix, labels)
-            named = registered(embedding.encoder, centers)
+            named = registered(embedding.encoder, embedding.matrix, labels)
             found |= {f"{embedding.method} {name}": (baseline, n_tasks) for name, baseline in named.items()}
     net = Conv4Config(shipped.preparation.channels, shipped.preparation.side, 32, "stride", stored=False, scale=False)
     scratch = GradientProcedure.from_scratch(net, 20, Rng.from_seed(0).fork("scratch"), n_steps=SCRATCH_STEPS)

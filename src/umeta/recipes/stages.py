@@ -31,13 +31,16 @@ from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.vae import Vae, VaeEncoder
 from umeta.images.episode import Augmentation, Episode, Pool
+from umeta.images.learners.adaptation import InnerLoop
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.in_context import ContextLearner
-from umeta.images.learners.maml import InnerLoop, Maml
+from umeta.images.learners.maml import Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.hyperplanes import HyperplanePartitioner
+from umeta.images.nets.net import NetConfig
+from umeta.images.nets.resnet12 import ResNet12Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
@@ -302,10 +305,25 @@ def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState
         n_queue = min(PsCo.n_queue, plan.n_images * plan.n_turns)
         return PsCo(net, n_queue, 4 if plan.augment == "photos" else 1, lr=recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.learner in ("protonets", "in-context"):
-        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample, signed=recipe.signed)
-        return ProtoNets(net, recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits)
-    net = Conv4Config(plan.channels, plan.side, 32, "stride", stored=False, scale=False)
-    return Maml(net, plan.n_way, InnerLoop(first_order=recipe.first_order, statistics=recipe.norm))
+        return ProtoNets(
+            make_net(recipe, plan), recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits
+        )
+    inner = InnerLoop(first_order=recipe.first_order, statistics=recipe.norm, adapts=recipe.adapts, head=recipe.head_start)
+    return Maml(make_net(recipe, plan), plan.n_way, inner, learn_rates=recipe.learn_rates)
+
+
+def make_net(recipe: Recipe, plan: Plan) -> NetConfig:
+    """Return the network of a recipe's ProtoNets or MAML."""
+    gradient = recipe.learner == "maml"
+    if recipe.net == "resnet12":
+        first = recipe.width or 64
+        return ResNet12Config(plan.channels, plan.side, (first, 5 * first // 2, 5 * first, 10 * first), stored=not gradient)
+    if gradient:
+        width = recipe.width or 32
+        return Conv4Config(plan.channels, plan.side, width, "stride", stored=False, scale=False, normalization=recipe.normalization)
+    return Conv4Config(
+        plan.channels, plan.side, recipe.width or 64, plan.downsample, signed=recipe.signed, normalization=recipe.normalization
+    )
 
 
 def fingerprint(cache: ImageCache) -> str:

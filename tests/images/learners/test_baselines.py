@@ -10,12 +10,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from umeta.core.rng import Rng
 from umeta.images.embed.pixels import flatten_pixels
 from umeta.images.learners.baselines import (
+    ClusterColoring,
     ClusterMatching,
     EmbeddedProcedure,
     LinearClassifier,
     Mlp,
     NearestNeighbor,
     cluster_centers,
+    compact_clusters,
     registered,
 )
 from umeta.images.learners.classifier import accuracy
@@ -37,7 +39,14 @@ def blobs(n_task=3, n_way=4, k_shot=3, n_query=5, spread=1.0, seed=0):
 
 def heads(support):
     centers = support[0].reshape(4, -1, 6).mean(1)
-    return {"knn": NearestNeighbor(), "linear": LinearClassifier(), "mlp": Mlp(), "cluster-matching": ClusterMatching(centers)}
+    coloring = ClusterColoring(support[0], torch.arange(4).repeat_interleave(3), centers)
+    return {
+        "knn": NearestNeighbor(),
+        "linear": LinearClassifier(),
+        "mlp": Mlp(),
+        "cluster-matching": ClusterMatching(centers),
+        "cluster-coloring": coloring,
+    }
 
 
 def test_the_nearest_neighbor_is_that_of_scikit_learn(rng):
@@ -89,7 +98,21 @@ def test_cluster_centers_are_means_and_empty_clusters_are_left_out():
     assert cluster_centers(embedding, torch.tensor([3, 3, 0, -1])).tolist() == [[7.0], [1.0]]
 
 
-@pytest.mark.parametrize("name", ["knn", "linear", "mlp", "cluster-matching"])
+def test_cluster_coloring_is_logistic_regression_on_examples_and_the_nearest_members_of_their_clusters(rng):
+    pool, cluster = torch.tensor([[0.0], [1.0], [5.0], [10.0], [11.0], [30.0], [99.0]]), torch.tensor([4, 4, 4, 7, 7, 9, -1])
+    head = ClusterColoring(pool, compact_clusters(cluster), cluster_centers(pool, cluster), most=2)
+    # The examples fall into the first two clusters; of the first, the two nearest to its mean of 2 are colored. The third has no name.
+    support, labels, query = torch.tensor([[[0.5], [12.0]]]), torch.tensor([1, 0]), torch.tensor([[[3.0], [7.0]]])
+    wanted = LogisticRegression(max_iter=1000).fit([[0.5], [12.0], [1.0], [0.0], [10.0], [11.0]], [1, 0, 1, 1, 0, 0])
+    logits = head(support, labels, query, 2, rng)
+    np.testing.assert_allclose(logits[0].exp().numpy(), wanted.predict_proba(query[0].numpy()), atol=1e-3)
+
+
+def test_clusters_are_numbered_without_gaps():
+    assert compact_clusters(torch.tensor([7, -1, 3, 7, 9])).tolist() == [1, -1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["knn", "linear", "mlp", "cluster-matching", "cluster-coloring"])
 def test_every_head_separates_blobs_and_never_looks_at_the_other_queries(rng, name):
     support, labels, query, query_labels = blobs(spread=0.4)
     head = heads(support)[name]
@@ -125,7 +148,8 @@ def test_a_baseline_is_a_learning_procedure(tiny_tasks, rng, name):
 
 def test_cluster_matching_is_offered_only_where_there_are_clusters():
     assert list(registered(flatten_pixels)) == ["knn", "linear", "mlp"]
-    assert list(registered(flatten_pixels, torch.zeros(2, 3))) == ["knn", "linear", "mlp", "cluster-matching"]
+    with_clusters = registered(flatten_pixels, torch.zeros(2, 3), torch.tensor([0, 1]))
+    assert list(with_clusters) == ["knn", "linear", "mlp", "cluster-matching", "cluster-coloring"]
 
 
 def test_accuracy_by_hand_and_a_tie_goes_to_the_lower_label():

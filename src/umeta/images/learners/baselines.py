@@ -109,6 +109,17 @@ class Mlp:
         return (F.relu(query @ w1 + b1) @ w2 + b2).detach()
 
 
+def named_clusters(
+    support: Float[Tensor, "n_task n_support dim"], labels: Int[Tensor, " n_support"], centers: Float[Tensor, "k dim"], n_way: int
+) -> Int[Tensor, "n_task k"]:
+    """Return the class that most support examples in each cluster have, ties to the lower label; `n_way` where there are none."""
+    cluster = torch.cdist(support, centers).argmin(-1)
+    votes = support.new_zeros(len(support), len(centers), n_way)
+    places = (torch.arange(len(support))[:, None], cluster, labels.expand_as(cluster))
+    votes.index_put_(places, torch.ones(cluster.shape), accumulate=True)
+    return torch.where(votes.sum(-1) > 0, votes.argmax(-1), n_way)
+
+
 @dataclass(frozen=True)
 class ClusterMatching:
     """Name each cluster of the unlabeled pool by the support examples that fall into it, then find the nearest named cluster.
@@ -124,18 +135,49 @@ class ClusterMatching:
 
     def __call__(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, rng: Rng) -> Logits:
         """Score a class by minus the distance to its nearest cluster, very low for a class that won no cluster."""
-        cluster = torch.cdist(support, self.centers).argmin(-1)
-        votes = support.new_zeros(len(support), len(self.centers), n_way)
-        votes.index_put_(
-            (torch.arange(len(support))[:, None], cluster, labels.expand_as(cluster)),
-            torch.ones(cluster.shape),
-            accumulate=True,
-        )
-        owner = torch.where(votes.sum(-1) > 0, votes.argmax(-1), n_way)
+        owner = named_clusters(support, labels, self.centers, n_way)
         distance = torch.cdist(query, self.centers)
         logits = distance.new_full((*query.shape[:2], n_way + 1), NEVER)
         logits.scatter_reduce_(2, owner.unsqueeze(1).expand_as(distance), -distance, "amax")
         return logits[..., :n_way]
+
+
+@dataclass(frozen=True)
+class ClusterColoring:
+    """Give the label of each support example to the members of its cluster in the unlabeled pool, then fit a linear classifier to them all.
+
+    Attributes:
+        embedding: Of the unlabeled pool, shape [n, dim].
+        cluster: Of each image of the pool, shape [n]; -1 for none.
+        centers: Shape [k, dim], in the order of the clusters' numbers.
+        most: Members of one cluster that are taken, the nearest to its center.
+
+    Source:
+        CACTUs' baseline `cluster_color_logistic_regression`. Departures: a cluster with examples of several classes goes to the majority,
+        ties to the lower label; a cluster gives at most `most` members; the examples themselves are fitted too.
+    """
+
+    embedding: Tensor
+    cluster: Tensor
+    centers: Tensor
+    most: int = 20
+
+    def __call__(self, support: Tensor, labels: Tensor, query: Tensor, n_way: int, rng: Rng) -> Logits:
+        """Score a class by its log-probability."""
+        owners = named_clusters(support, labels, self.centers, n_way)
+        scores = []
+        for one, owner, asked in zip(support, owners, query, strict=True):
+            named = (owner < n_way).nonzero().flatten()
+            colored = [self._members(int(cluster)) for cluster in named]
+            examples = torch.cat([one, *colored])
+            names = torch.cat([labels, *(owner[cluster].expand(len(own)) for cluster, own in zip(named, colored, strict=True))])
+            # One task at a time: each has another number of examples.
+            scores.append(LinearClassifier()(examples[None], names, asked[None], n_way, rng)[0])
+        return torch.stack(scores)
+
+    def _members(self, cluster: int) -> Tensor:
+        own = self.embedding[self.cluster == cluster]
+        return own[torch.cdist(own, self.centers[cluster][None]).flatten().argsort()[: self.most]]
 
 
 @dataclass(frozen=True)
@@ -192,15 +234,25 @@ class EmbeddedProcedure:
         return {"type": "embedded"}
 
 
+def compact_clusters(labels: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Number the clusters of a partition from 0 without gaps, in their order; -1 stays."""
+    compact = torch.unique(labels[labels >= 0], return_inverse=True)[1]
+    numbered = torch.full_like(labels, -1)
+    numbered[labels >= 0] = compact
+    return numbered
+
+
 def cluster_centers(embedding: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> Float[Tensor, "k dim"]:
     """Return the mean of each cluster of an unscaled partition, leaving out empty ones."""
-    names, compact = torch.unique(labels[labels >= 0], return_inverse=True)
-    return prototypes(embedding[labels >= 0], compact, len(names))
+    compact = compact_clusters(labels)
+    return prototypes(embedding[compact >= 0], compact[compact >= 0], int(compact.max()) + 1)
 
 
-def registered(encoder: Encoder, centers: Tensor | None = None) -> Mapping[str, EmbeddedProcedure]:
-    """Return every baseline on an encoder by name; cluster matching only where cluster centers are given."""
+def registered(encoder: Encoder, embedding: Tensor | None = None, clusters: Tensor | None = None) -> Mapping[str, EmbeddedProcedure]:
+    """Return every baseline on an encoder by name; those with clusters only where the pool's embedding and its clusters are given."""
     heads: dict[str, Head] = {"knn": NearestNeighbor(), "linear": LinearClassifier(), "mlp": Mlp()}
-    if centers is not None:
+    if embedding is not None and clusters is not None:
+        centers = cluster_centers(embedding, clusters)
         heads["cluster-matching"] = ClusterMatching(centers)
+        heads["cluster-coloring"] = ClusterColoring(embedding, compact_clusters(clusters), centers)
     return {name: EmbeddedProcedure(encoder, head) for name, head in heads.items()}

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from umeta.core.metalearner import Metrics
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.functional.inner_loop import Weights
 from umeta.images.episode import Episode, Episodes, Examples
-from umeta.images.learners.adaptation import InnerLoop, NetClassifier, Statistics, Weights, task_loss
+from umeta.images.learners.adaptation import InnerLoop, NetClassifier, Statistics, task_loss
 from umeta.images.learners.classifier import restored
 from umeta.images.nets.net import Net, NetConfig, describe_net, restore_net
 

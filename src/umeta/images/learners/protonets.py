@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -20,7 +20,7 @@ from umeta.images.embed.encoder import Encoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
-from umeta.images.nets.conv4 import Conv4, Conv4Config
+from umeta.images.nets.net import Net, NetConfig, build, describe_net, restore_net
 
 AT_ONCE = 512
 
@@ -36,7 +36,7 @@ class PrototypeClassifier:
         n_way: Number of classes.
     """
 
-    net: Conv4
+    net: Net
     head: Head
     fitted: Fitted
     n_way: int
@@ -70,11 +70,11 @@ class PrototypeProcedure:
         head: How a task is learned in the embedding.
     """
 
-    net: Conv4
+    net: Net
     head: Head = field(default_factory=Prototypes)
 
     @property
-    def encoder(self) -> Conv4:
+    def encoder(self) -> Net:
         """The network."""
         return self.net
 
@@ -106,7 +106,7 @@ class PrototypeProcedure:
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PrototypeProcedure":
         """Rebuild from an artifact; one without a head, of earlier versions, has prototypes."""
-        net = Conv4(Conv4Config(**info["net"]), torch.Generator()).eval()
+        net = build(restore_net(info["net"]), torch.Generator()).eval()
         net.load_state_dict(restored(tensors, "net."))
         head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
         return cls(net.requires_grad_(False), restore_head(head, restored(tensors, "head.")))
@@ -117,13 +117,13 @@ def embedded(net: Encoder, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "
     return images if images.ndim == 2 else torch.cat([net(part) for part in torch.split(images, AT_ONCE)])
 
 
-def _tensors(net: Conv4, head: Head) -> dict[str, Tensor]:
+def _tensors(net: Net, head: Head) -> dict[str, Tensor]:
     own = {f"head.{key}": value for key, value in head.tensors().items()}
     return own | {f"net.{key}": value for key, value in net.state_dict().items()}
 
 
-def _description(net: Conv4, head: Head) -> dict[str, Any]:
-    return {"type": "prototypes", "net": asdict(net.config), "head": head.describe()}
+def _description(net: Net, head: Head) -> dict[str, Any]:
+    return {"type": "prototypes", "net": describe_net(net.config), "head": head.describe()}
 
 
 def divided(
@@ -161,7 +161,7 @@ class ProtoNets:
         Snell et al. 2017 (arXiv:1703.05175), algorithm 1, and CACTUs' fork of the authors' code. Departure: the learning rate is annealed.
     """
 
-    net: Conv4Config
+    net: NetConfig
     metric: Metric = field(default_factory=Metric)
     objective: Literal["episode", "pairs"] = "episode"
     lr: float = 1e-3
@@ -170,14 +170,14 @@ class ProtoNets:
     n_splits: int = 1
 
     def __post_init__(self) -> None:
-        if not self.net.stored:
+        if self.net.together:
             raise ValueError("ProtoNets need stored statistics: with those of the batch, one query would depend on the others")
         if self.objective == "pairs" and self.metric.kind != "cosine":
             raise ValueError('the objective "pairs" compares by the cosine; give Metric("cosine", temperature)')
 
     def init(self, rng: Rng) -> ModuleState:
         """Return a fresh network and its optimizer."""
-        net = Conv4(self.net, rng.torch()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = build(self.net, rng.torch()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         modules = {"net": net} | ({"average": deepcopy(net).requires_grad_(False)} if self.average else {})
         return ModuleState(modules, {"adam": torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)})
 
@@ -211,10 +211,10 @@ class ProtoNets:
         return PrototypeProcedure(frozen(state.modules["average" if self.average else "net"]), Prototypes(self.metric))
 
 
-def frozen(net: nn.Module) -> Conv4:
+def frozen(net: nn.Module) -> Net:
     """Return a copy of a network for use, laid out as one that was read from disk."""
-    assert isinstance(net, Conv4)
-    copy = Conv4(net.config, torch.Generator()).eval()
+    assert isinstance(net, Net)
+    copy = build(net.config, torch.Generator()).eval()
     copy.load_state_dict(net.state_dict())
     return copy.requires_grad_(False)
 

@@ -1,6 +1,6 @@
 """Knows which networks turn images into vectors, and how each is built again from what its artifact says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from umeta.images.nets.resnet12 import ResNet12, ResNet12Config
 
 NetConfig = Conv4Config | ResNet12Config | MlpConfig
 Net = Conv4 | ResNet12 | Mlp
-_CONFIGS: Mapping[str, type[NetConfig]] = {"conv4": Conv4Config, "resnet12": ResNet12Config, "mlp": MlpConfig}
+_CONFIGS: Mapping[str, Callable[..., NetConfig]] = {"conv4": Conv4Config, "resnet12": ResNet12Config, "mlp": MlpConfig}
 
 
 def build(config: NetConfig, generator: torch.Generator) -> Net:
@@ -24,7 +24,7 @@ def build(config: NetConfig, generator: torch.Generator) -> Net:
 
 def describe_net(config: NetConfig) -> dict[str, Any]:
     """Return a configuration, JSON-ready."""
-    kind = next(name for name, made in _CONFIGS.items() if isinstance(config, made))
+    kind = next(name for name, made in _CONFIGS.items() if type(config) is made)
     return {"type": kind, **asdict(config)}
 
 
