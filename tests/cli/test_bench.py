@@ -166,6 +166,7 @@ def test_a_script_is_run_with_what_follows_its_name(umeta, tmp_path, monkeypatch
     assert umeta("bench", "toy", "--help", "7").code == 7
     assert umeta("bench", "toi").error == "there is no benchmark 'toi': did you mean 'toy'?"
 
+
 def test_an_installation_without_sources_says_where_the_scripts_are(umeta, tmp_path, monkeypatch):
     monkeypatch.setattr(bench_work, "scripts", lambda: original(tmp_path))
     assert "paper" in umeta("bench", "--list").out and "source checkout" in umeta("bench", "--list").out

@@ -70,7 +70,9 @@ def test_the_page_is_written_as_markdown_csv_and_json(tmp_path):
     page = Page.lay_out(terms, [OURS, KNN], runs, {"bigan-knn": "no embedding 'bigan'"}, {"default, seed 0": "it diverged"})
     page.write(tmp_path)
     text = (tmp_path / "table.md").read_text()
-    assert "60.00 ±1.00 / 57.46 | 80.00 ±1.00 / 81.16 | within 2 points | cactus, 5 | 0 | no | 100 | 0.25 | 0.50 | 1000 | 1 | 10.0 x 2" in text
+    assert (
+        "60.00 ±1.00 / 57.46 | 80.00 ±1.00 / 81.16 | within 2 points | cactus, 5 | 0 | no | 100 | 0.25 | 0.50 | 1000 | 1 | 10.0 x 2" in text
+    )
     for told in ("10 minutes a row", "Hsu, Levine, Finn 2019", "- no embedding 'bigan': bigan-knn", "- default, seed 0: it diverged"):
         assert told in text
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
