@@ -20,8 +20,8 @@ def published_lines(benchmark: str, protocol: str, n_query: int, kinds: list[tup
     if n_query != get_benchmark(benchmark).n_query(protocol) or benchmark not in SHEETS:
         return [], []
     known = published(benchmark)
-    found = [(known[entry.name].method or entry.title, known[entry.name]) for entry in entries_of(benchmark) if entry.name in known and "plain" not in entry.name]
-    found = [(title, row) for title, row in found if row.protocol == protocol]
+    entries = [entry for entry in entries_of(benchmark) if entry.name in known and "plain" not in entry.name]
+    found = [(known[one.name].method or one.title, known[one.name]) for one in entries if known[one.name].protocol == protocol]
     names = [f"{n}w{k}s" for n, k in kinds]
     rows = []
     for title, row in found:
