@@ -32,9 +32,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 bench: setup
-	$(BIN)/python benchmarks/sampling.py
-	$(BIN)/python benchmarks/clustering.py
-	$(BIN)/python benchmarks/step.py
+	for name in tasks clustering step; do $(BIN)/umeta bench $$name; done
 
 docs: setup
 	$(BIN)/python docs/tables.py

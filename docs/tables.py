@@ -8,24 +8,27 @@ from statistics import mean, stdev
 
 from scipy.stats import spearmanr, t
 
+from umeta.benchmarks.benchmark import get_benchmark
+from umeta.paper.entry import SHEETS, entries_of
+from umeta.paper.published import published, sources
+
 RESULTS = Path(__file__).parent / "results"
-PUBLISHED = {
-    ("omniglot", "cactus", 5): [
-        ("published: CACTUs-ProtoNets, ACAI (k = 500)", (68.12, 83.58, 47.75, 66.27)),
-        ("published: CACTUs-MAML, ACAI (k = 500)", (68.84, 87.78, 48.09, 73.36)),
-        ("published: k-NN on ACAI", (57.46, 81.16, 39.73, 66.38)),
-        ("published: linear classifier on ACAI", (61.08, 81.82, 43.20, 66.33)),
-        ("published: MLP with dropout on ACAI", (51.95, 77.20, 30.65, 58.62)),
-        ("published: cluster matching on ACAI", (54.94, 71.09, 32.19, 45.93)),
-        ("published: training from scratch", (52.50, 74.78, 24.91, 47.62)),
-        ("published: supervised ProtoNets", (98.35, 99.58, 95.31, 98.81)),
-        ("published: supervised MAML", (94.46, 98.83, 84.60, 96.29)),
-    ]
-}
-SOURCE = (
-    "Published rows: Hsu et al. 2019 (arXiv:1810.02334), 1000 tasks, 5 queries a class, on its own draw of 1100/100/423 characters, "
-    "which was not published."
-)
+
+
+def published_lines(benchmark: str, protocol: str, n_query: int, kinds: list[tuple[int, int]]) -> tuple[list[str], list[str]]:
+    """Return what was published under a section's protocol, for the benchmark's own number of queries: rows, and where they were read."""
+    if n_query != get_benchmark(benchmark).n_query(protocol) or benchmark not in SHEETS:
+        return [], []
+    known = published(benchmark)
+    entries = [entry for entry in entries_of(benchmark) if entry.name in known and "plain" not in entry.name]
+    found = [(known[one.name].method or one.title, known[one.name]) for one in entries if known[one.name].protocol == protocol]
+    names = [f"{n}w{k}s" for n, k in kinds]
+    rows = []
+    for title, row in found:
+        numbers = (f"{row.accuracy[name]:.2f}" if name in row.accuracy else "-" for name in names)
+        rows.append("| " + " | ".join([f"published: {title}", *numbers, "", "", "", "", ""]) + " |")
+    told = {key: source for key, source in sources().items() if key in {row.source for _, row in found}}
+    return rows, [f"Published: {one.citation}; {'; '.join(filter(None, (one.tasks, one.note)))}." for one in told.values()]
 
 
 def cell(values: list[tuple[float, float]]) -> str:
@@ -136,9 +139,8 @@ def main() -> None:
             n_tasks = sorted({row["n_tasks"] for _, row in entries})
             tail = [str(labels), "/".join(map(str, n_tasks)), str(len(seeds)), "yes" if transductive else "no", "/".join(minutes)]
             lines.append("| " + " | ".join([method, *cells, *tail]) + " |")
-        for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
-            lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
-        lines += ["", SOURCE, ""] if (benchmark, protocol, n_query) in PUBLISHED else [""]
+        rows, told = published_lines(benchmark, protocol, n_query, kinds)
+        lines += [*rows, "", *([*told, ""] if told else [])]
     lines += [*ablation(), *pseudo_labels(), *order_of_progress(contents)]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 

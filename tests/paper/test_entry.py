@@ -18,7 +18,18 @@ def test_every_embedding_has_its_six_rows_and_its_partitions_are_made_in_three_w
     assert {f"acai-{learner}{how}" for learner in ("cactus-maml", "cactus-protonets") for how in ("", "-hyperplanes", "-random")} <= {
         *names
     }
-    assert {"scratch", "umtra", "aal", "lasium-maml", "lasium-protonets", "protoclr", "psco", "default", "oracle-maml"} <= {*names}
+    assert {
+        "scratch",
+        "umtra",
+        "aal-protonets",
+        "aal-maml",
+        "lasium-maml",
+        "lasium-protonets",
+        "protoclr",
+        "psco",
+        "default",
+        "oracle-maml",
+    } <= {*names}
 
 
 @pytest.mark.parametrize("benchmark", SHEETS)

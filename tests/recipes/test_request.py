@@ -44,6 +44,13 @@ def test_a_small_pool_shrinks_the_tasks(n, n_clusters, n_way, n_query):
     assert (plan.n_clusters, plan.n_way, plan.n_query) == (n_clusters, n_way, n_query)
 
 
+def test_all_clusters_are_classes_where_that_many_were_asked_for_and_the_pool_allows_them():
+    recipe = replace(get_recipe("cactus-protonets"), n_clusters=10, n_way=10)
+    for n, expected in ((50_000, (10, 10, 15)), (200, (10, 10, 5)), (100, (8, 4, 5))):
+        plan = Plan.fit(resolve("photos", recipe), pool(n))
+        assert (plan.n_clusters, plan.n_way, plan.n_query) == expected
+
+
 def test_a_pool_that_is_too_small():
     with pytest.raises(InputError, match="47 distinct images, but tasks need at least 48"):
         Plan.fit(resolve("photos", "cactus-protonets"), pool(47))

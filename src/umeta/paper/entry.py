@@ -66,7 +66,7 @@ class Entry:
 
     def setting(self, embedding: str | None = None) -> Recipe:
         """Return the recipe with the row's changes, its embedding trained anew or taken from `embedding`."""
-        taken = {"embedding": embedding or self.embedding} if self.embedding is not None else {}
+        taken: dict[str, Any] = {"embedding": embedding or self.embedding} if self.embedding is not None else {}
         return replace(get_recipe(self.recipe), **self.changes, **taken)
 
     def lacks(self, benchmark: str) -> str | None:
@@ -135,7 +135,8 @@ SHEETS = {
         changes={},
         further=(
             ("umtra", "UMTRA", "umtra", None),
-            ("aal", "AAL", "cactus", None),
+            ("aal-protonets", "AAL-ProtoNets", "cactus", None),
+            ("aal-maml", "AAL-MAML", "cactus", None),
             ("lasium-maml", "LASIUM-MAML", "umtra", None),
             ("lasium-protonets", "LASIUM-ProtoNets", "umtra", None),
             ("protoclr", "ProtoCLR", "vinyals", None),
@@ -157,7 +158,8 @@ SHEETS = {
         changes={"n_way": 5, "n_partitions": 50, "image_size": 84},
         further=(
             ("umtra", "UMTRA", "ravi", None),
-            ("aal", "AAL", "ravi", None),
+            ("aal-protonets", "AAL-ProtoNets", "ravi", None),
+            ("aal-maml", "AAL-MAML", "ravi", None),
             ("lasium-maml", "LASIUM-MAML", "ravi", None),
             ("lasium-protonets", "LASIUM-ProtoNets", "ravi", None),
             ("protoclr", "ProtoCLR", "ravi", None),

@@ -36,12 +36,14 @@ class Published:
         protocol: Of umeta's, or "not stated".
         source: Key of its source.
         note: In what else it differs from our row; may be empty.
+        method: Whose numbers they are, where our row has no counterpart; else empty.
     """
 
     accuracy: Mapping[str, float]
     protocol: str
     source: str
     note: str = ""
+    method: str = ""
 
 
 def sources() -> dict[str, Source]:
@@ -53,6 +55,6 @@ def published(benchmark: str) -> dict[str, Published]:
     """Return the published numbers of a benchmark by the name of our row; empty where none are known."""
 
     def read(row: Mapping[str, Any]) -> Published:
-        return Published(row["accuracy"], row["protocol"], row["source"], row.get("note", ""))
+        return Published(row["accuracy"], row["protocol"], row["source"], row.get("note", ""), row.get("method", ""))
 
     return {row["row"]: read(row) for row in read_json(DATA)["rows"] if row["benchmark"] == benchmark}
