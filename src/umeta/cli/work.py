@@ -175,6 +175,8 @@ def run_evaluate(verb: Evaluate) -> int:
 
 def read_labeled(folder: Path) -> tuple[list[NDArray[np.uint8]], list[str], list[dict[str, str]]]:
     """Return the images in `folder/<class name>/`, their labels, and the files that could not be read."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give DIR/<class name>/<image>")
     images: list[NDArray[np.uint8]] = []
     labels: list[str] = []
     skipped: list[dict[str, str]] = []
@@ -201,8 +203,6 @@ def run_adapt(verb: Adapt) -> int:
     procedure = ImageLearningProcedure.load(verb.run_folder)
     if verb.head is not None:
         procedure = procedure.with_head(verb.head)
-    if not verb.support.is_dir():
-        raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():
         replaceable = (verb.out / DESCRIPTION).is_file() and read_json(verb.out / DESCRIPTION).get("kind") == CLASSIFIER
         if not (replaceable and verb.overwrite):
@@ -260,9 +260,7 @@ def run_export(verb: Export) -> int:
         say_json({"file": str(verb.out), "format": verb.format, "bytes": size, "max_difference": worst})
     else:
         say(f"{verb.out}: {size / 1e6:.1f} MB, probabilities within {worst:.1e} of PyTorch's on tasks of several sizes")
-        say(
-            "inputs: support [n, c, h, w] in [0, 1], labels [n, n_way] (1 at the class), query [m, c, h, w]; output: probabilities [m, n_way]"
-        )
+        say("in: support [n, c, h, w] from 0 to 1, labels [n, n_way] (1 at the class), query [m, c, h, w]; out: probabilities [m, n_way]")
     return 0
 
 

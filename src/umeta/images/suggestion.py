@@ -23,8 +23,8 @@ def suggest(
 ) -> NDArray[np.int64]:
     """Return which images to label next, the most useful first.
 
-    Each next image is the one that brings the others nearest to one that is labeled or chosen: k-medoids, built up greedily. Where two classes
-    have labels already, an image counts by the probability that what the classifier says of it is wrong.
+    Each next image is the one that brings the others nearest to one that is labeled or chosen: k-medoids, built up greedily. Where two
+    classes have labels already, an image counts by the probability that what the classifier says of it is wrong.
 
     Args:
         procedure: Whose embedding says what is near.
@@ -54,7 +54,7 @@ def suggest(
 
 
 def cover(vectors: Float[Tensor, "n dim"], n: int, known: Float[Tensor, "m dim"] | None, weight: Float[Tensor, " n"]) -> Tensor:
-    """Return the indices of `n` vectors, each the one that most shortens the weighted sum of distances to the nearest chosen or known one."""
+    """Return the indices of `n` vectors, each the one that most shortens the weighted sum of distances to the nearest chosen or known."""
     some = torch.arange(0, len(vectors), -(-len(vectors) // MOST_COVERED))
     apart = torch.cdist(vectors[some], vectors)
     weight = weight[some].unsqueeze(1)
