@@ -11,16 +11,16 @@ classifier.predict(more)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from umeta.api import learn, load, load_classifier
+    from umeta.api import learn, load, load_classifier, suggest
     from umeta.estimator import FewShotClassifier
 
 __version__ = "0.1.0"
-__all__ = ["FewShotClassifier", "__version__", "learn", "load", "load_classifier"]
+__all__ = ["FewShotClassifier", "__version__", "learn", "load", "load_classifier", "suggest"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the library only when something of it is asked for, so that `umeta --help` is fast."""
-    if name in ("learn", "load", "load_classifier"):
+    if name in ("learn", "load", "load_classifier", "suggest"):
         from umeta import api
 
         return getattr(api, name)

@@ -1,10 +1,15 @@
 """Knows what `import umeta` offers: the verbs as functions."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from umeta.core.errors import InputError
-from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier
+from umeta.images.suggestion import suggest as _suggest
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn as _learn
 from umeta.recipes.request import resolve
@@ -71,6 +76,13 @@ def load(run: str | Path, *, head: str | None = None) -> Any:
         return load_procedure(run)
     procedure = ImageLearningProcedure.load(run)
     return (procedure if head is None else procedure.with_head(head)).calibrated()
+
+
+def suggest(
+    run: str | Path | ImageLearningProcedure, images: Images, n: int = 20, labeled: tuple[Images, Sequence[Any]] | None = None
+) -> NDArray[np.int64]:
+    """Return the indices of the images to label next, the most useful first; see `umeta.images.suggestion.suggest`."""
+    return _suggest(run if isinstance(run, ImageLearningProcedure) else load(run), images, n, labeled)
 
 
 def load_classifier(folder: str | Path, *, run: str | Path | None = None) -> NamedClassifier:

@@ -34,7 +34,6 @@ def test_examples_that_contradict_each_other_take_confidence_away():
     sure, unsure = calibration.temperature(head, torch.stack([clear, mixed]), labels.expand(2, -1), 2, RNG).tolist()
     assert sure <= 0.2 < unsure
     assert calibration.temperature(head, clear[::4], labels[::4], 2, RNG) == pytest.approx(0.1), "single examples say nothing"
-    assert calibration.temperature(None, clear, labels, 2, RNG) == pytest.approx(0.2)
     assert [calibration.prior(shots) for shots in (1, 2, 3, 50)] == [0.1, 0.1, 0.2, 0.2]
 
 

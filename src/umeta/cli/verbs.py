@@ -369,6 +369,52 @@ class Serve:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's learning procedure as one graph, examples and queries in, probabilities out; checked before it is written."""
+
+    example: ClassVar[str] = "umeta export runs/photos --out photos.onnx"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """The file; one that is there is replaced."""
+    head: Annotated[Literal["prototypes", "power", "center"] | None, arg(metavar="NAME", help_behavior_hint="")] = None
+    """How classes are learned: prototypes, power or center; default the run's own."""
+    format: Literal["onnx", "torch"] = "onnx"
+    """ONNX needs umeta[onnx]; torch is the form of torch.export."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_export
+
+        return run_export(self)
+
+
+@dataclass(frozen=True)
+class Suggest:
+    """Say which images to label next: first those that stand for many others, then, with labels, for doubtful ones."""
+
+    example: ClassVar[str] = "umeta suggest runs/photos --images photos/ --n 20"
+    run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run."""
+    images: Annotated[Path, arg(metavar="DIR")]
+    """Unlabeled images."""
+    n: Annotated[int, arg(metavar="N")] = 20
+    """How many."""
+    labeled: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")] = None
+    """DIR/<class name>/<image>: what has labels already."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.work import run_suggest
+
+        return run_suggest(self)
+
+
+@dataclass(frozen=True)
 class Recipes:
     """List the recipes."""
 
@@ -420,6 +466,8 @@ VERBS: dict[str, type[Verb]] = {
     "compare": Compare,
     "report": Report,
     "serve": Serve,
+    "export": Export,
+    "suggest": Suggest,
     "theory": Theory,
     "bench": Bench,
     "recipes": Recipes,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from umeta.api import load
 from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
-from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
+from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.pixels import BadImageError
@@ -197,6 +198,31 @@ def run_evaluate(verb: Evaluate) -> int:
     return 0
 
 
+def read_labeled(folder: Path) -> tuple[list[NDArray[np.uint8]], list[str], list[dict[str, str]]]:
+    """Return the images in `folder/<class name>/`, their labels, and the files that could not be read."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give DIR/<class name>/<image>")
+    images: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    skipped: list[dict[str, str]] = []
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if len(classes) < 2:
+        found = f"only {classes[0].name}" if classes else "none"
+        raise InputError(f"{folder} must hold at least 2 folders, one per class; it holds {found}")
+    for own in classes:
+        source = FolderSource(own)
+        before = len(images)
+        for index in range(len(source)):
+            try:
+                images.append(source.read(index))
+                labels.append(own.name)
+            except BadImageError as error:
+                skipped.append({"file": str(own / source.item_name(index)), "reason": str(error)})
+        if len(images) == before:
+            raise InputError(f"class {own.name!r} has no readable image in {own}")
+    return images, labels, skipped
+
+
 def run_adapt(verb: Adapt) -> int:
     """Read labeled images, adapt, and write the classifier."""
     if verb.reward is not None or verb.episodes is not None or verb.support is None:
@@ -204,31 +230,12 @@ def run_adapt(verb: Adapt) -> int:
     procedure = ImageLearningProcedure.load(verb.run_folder)
     if verb.head is not None:
         procedure = procedure.with_head(verb.head)
-    if not verb.support.is_dir():
-        raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():
         replaceable = (verb.out / DESCRIPTION).is_file() and read_json(verb.out / DESCRIPTION).get("kind") == CLASSIFIER
         if not (replaceable and verb.overwrite):
             told = "replace it with --overwrite, or choose" if replaceable else "it is no classifier, so it is left alone; choose"
             raise InputError(f"{verb.out} exists; {told} another --out")
-    images: list[Any] = []
-    labels: list[str] = []
-    skipped: list[dict[str, str]] = []
-    classes = sorted(entry for entry in verb.support.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(classes) < 2:
-        found = f"only {classes[0].name}" if classes else "none"
-        raise InputError(f"{verb.support} must hold at least 2 folders, one per class; it holds {found}")
-    for folder in classes:
-        source = FolderSource(folder)
-        before = len(images)
-        for index in range(len(source)):
-            try:
-                images.append(source.read(index))
-                labels.append(folder.name)
-            except BadImageError as error:
-                skipped.append({"file": str(folder / source.item_name(index)), "reason": str(error)})
-        if len(images) == before:
-            raise InputError(f"class {folder.name!r} has no readable image in {folder}")
+    images, labels, skipped = read_labeled(verb.support)
     classifier = procedure.calibrated().adapt((images, labels), reject=verb.reject)
     classifier.save(verb.out, standalone=verb.standalone)
     shots = {name: labels.count(name) for name in classifier.classes}
@@ -267,6 +274,38 @@ def run_predict(verb: Predict) -> int:
             say(f"{row['image']}: {row['error']}" if "error" in row else f"{row['image']}: {row['label']} {row['probability']:.3f}")
     if all("error" in row for row in results):
         raise UmetaError(f"none of the {len(results)} images could be read")
+    return 0
+
+
+def run_export(verb: Export) -> int:
+    """Write the graph, and say how far its answers are from PyTorch's."""
+    from umeta.images.export import export
+
+    worst = export(load(verb.run_folder, head=verb.head), verb.out, verb.format)
+    size = verb.out.stat().st_size
+    if verb.json:
+        say_json({"file": str(verb.out), "format": verb.format, "bytes": size, "max_difference": worst})
+    else:
+        say(f"{verb.out}: {size / 1e6:.1f} MB, probabilities within {worst:.1e} of PyTorch's on tasks of several sizes")
+        say("in: support [n, c, h, w] from 0 to 1, labels [n, n_way] (1 at the class), query [m, c, h, w]; out: probabilities [m, n_way]")
+    return 0
+
+
+def run_suggest(verb: Suggest) -> int:
+    """Print which files to label next."""
+    from umeta.images.suggestion import suggest
+
+    procedure, source = load(verb.run_folder), FolderSource(verb.images)
+    labeled = None if verb.labeled is None else read_labeled(verb.labeled)[:2]
+    images, names, skipped = [], [], []
+    for index in range(len(source)):
+        try:
+            images.append(np.moveaxis(procedure.preparation.pixels(source.read(index)), 0, -1))
+            names.append(str(verb.images / source.item_name(index)))
+        except BadImageError as error:
+            skipped.append({"file": str(verb.images / source.item_name(index)), "reason": str(error)})
+    chosen = [names[index] for index in suggest(procedure, images, min(verb.n, len(images)), labeled)]
+    say_json({"suggestions": chosen, "skipped": skipped}) if verb.json else say("\n".join(chosen))
     return 0
 
 

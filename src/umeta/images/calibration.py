@@ -54,12 +54,12 @@ class Calibration:
         return self.temperatures[min(self.temperatures, key=lambda known: abs(log(known / shots)))]
 
     def temperature(
-        self, head: Head | None, support: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int, rng: Rng
+        self, head: Head, support: Float[Tensor, "*batch n dim"], labels: Int[Tensor, "*batch n"], n_way: int, rng: Rng
     ) -> Float[Tensor, "*batch"]:
         """Return the temperature of each task: that of proposed tasks, corrected by examples that were left out in turn.
 
         Args:
-            head: What learns the tasks; None leaves the temperature uncorrected.
+            head: What learns the tasks.
             support: Embedded examples.
             labels: The same for every task.
             n_way: Number of classes.
@@ -67,7 +67,7 @@ class Calibration:
         """
         prior = self.prior(labels.shape[-1] / n_way)
         folds = _folds(labels.reshape(-1, labels.shape[-1])[0])
-        if head is None or not folds:
+        if not folds:
             return torch.full(labels.shape[:-1], prior)
         scores, answers = [], []
         for out in folds:
@@ -87,13 +87,14 @@ class Calibration:
         """Propose tasks from a run's images, let the procedure learn them, and see how sure it may be; a few seconds."""
         rng, cache = Rng.from_seed(0).fork("calibration"), ImageCache.open(run / "cache")
         temperatures = {}
+        embedding = isinstance(procedure, PrototypeProcedure)
         for shots in SHOTS:
-            episodes = propose(cache, run, shots, rng.fork("tasks", shots))
+            # Gradient steps are dear, and a few tasks tell nearly as much as many.
+            episodes = propose(cache, run, shots, rng.fork("tasks", shots))[: N_TASKS if embedding else N_TASKS // 3]
             parts = [procedure.logits(chunk, rng)[-1] for chunk in episodes.chunk(10)]
             scores, answers = torch.cat(parts).flatten(0, 1), episodes.labels(N_QUERY).repeat(len(episodes))
             temperatures[shots] = float(fit_temperature(scores, answers))
-        images = np.asarray(cache.images[:: max(len(cache.images) // N_STRANGERS, 1)][:N_STRANGERS])
-        embedding = isinstance(procedure, PrototypeProcedure)
+        images = np.array(cache.images[:: max(len(cache.images) // N_STRANGERS, 1)][:N_STRANGERS])
         strangers = embed_all(procedure.encoder, images) if embedding else to_float(torch.from_numpy(images))
         return cls(temperatures, strangers)
 

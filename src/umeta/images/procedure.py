@@ -300,8 +300,10 @@ class ImageLearningProcedure:
         classifier = self.procedure.adapt(Examples(inputs, labels, len(classes)), rng)
         temperature, threshold = 1.0, None
         if self.calibration is not None:
-            head = self.procedure.head if isinstance(self.procedure, PrototypeProcedure) else None
-            temperature = float(self.calibration.temperature(head, inputs, labels, len(classes), rng))
+            if isinstance(self.procedure, PrototypeProcedure):
+                temperature = float(self.calibration.temperature(self.procedure.head, inputs, labels, len(classes), rng))
+            else:
+                temperature = self.calibration.prior(len(labels) / len(classes))
         if reject is not None:
             threshold = self._threshold(classifier, reject)
         return NamedClassifier(classifier, tuple(classes.tolist()), self.preparation, temperature, threshold, self.origin)
