@@ -35,6 +35,7 @@ bench: setup
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/clustering.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/serving.py
 
 docs: setup
 	$(BIN)/python docs/tables.py
