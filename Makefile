@@ -32,7 +32,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 bench: setup
-	for name in tasks clustering step; do $(BIN)/umeta bench $$name; done
+	for name in tasks clustering maml step serving; do $(BIN)/umeta bench $$name; done
 
 docs: setup
 	$(BIN)/python docs/tables.py

@@ -1,28 +1,105 @@
-"""A run that is learned once per session."""
+"""A run that is learned once per session, a client of its API, and a server of it in a process of its own."""
 
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
 
+from umeta.benchmarks.glyphs import render_glyphs
 from umeta.cli.main import main
+from umeta.web.lesson import Teacher
+from umeta.web.server import api, make_app
+
+QUICK = ("--recipe", "cactus-protonets", "--embedding", "pixels", "--partitions", "2", "--image-size", "28", "--steps", "8")
 
 
 @pytest.fixture(scope="session")
-def drawings() -> np.ndarray:
-    """240 gray images of one blob each, at one of 12 places, with noise."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:28, :28] / 28
-    place = rng.integers(0, 12, 240)
-    dx, dy = x - (0.2 + 0.2 * (place % 4))[:, None, None], y - (0.2 + 0.3 * (place // 4))[:, None, None]
-    return (200 * np.exp(-(dx**2 + dy**2) / 0.02) + rng.integers(0, 40, (240, 28, 28))).astype(np.uint8)
-
-
-@pytest.fixture(scope="session")
-def run(drawings: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run that clustered; do not change it."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that clustered 240 glyphs; do not change it."""
     folder = tmp_path_factory.mktemp("web-run")
-    np.savez(folder / "drawings.npz", images=drawings)
-    quick = ("--recipe", "cactus-protonets", "--embedding", "pixels", "--partitions", "2", "--image-size", "14", "--steps", "4")
-    assert main(["learn", str(folder / "drawings.npz"), "--out", str(folder / "proto"), *quick]) == 0
+    np.savez(folder / "glyphs.npz", images=render_glyphs().images[::14, ::2][:40].reshape(-1, 28, 28))
+    assert main(["learn", str(folder / "glyphs.npz"), "--out", str(folder / "proto"), *QUICK]) == 0
     return folder / "proto"
+
+
+@pytest.fixture(scope="session")
+def teacher(run: Path) -> Teacher:
+    return Teacher.of(run)
+
+
+@pytest.fixture(scope="session")
+def client(run: Path) -> TestClient:
+    """A client of the guarded application."""
+    return TestClient(make_app(run), base_url="http://127.0.0.1:8000")
+
+
+@pytest.fixture(scope="session")
+def bare(teacher: Teacher) -> TestClient:
+    """A client of the application without its guard."""
+    return TestClient(api(teacher), base_url="http://127.0.0.1:8000")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def glyph(number: int, face: int = 0) -> bytes:
+    return png(render_glyphs().images[number, face])
+
+
+@contextmanager
+def serving(run: Path, port: int) -> Iterator[str]:
+    """Serve a run in a process of its own; yields the address once it answers."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "umeta", "serve", str(run), "--port", str(port)], env=environment)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            assert process.poll() is None, "the server ended"
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """The helpers above, for test files: pytest imports them apart from this one."""
+    return SimpleNamespace(png=png, glyph=glyph, serving=serving, free_port=free_port)
+
+
+@pytest.fixture
+def session(client: TestClient) -> Callable[..., object]:
+    """Ask within a fresh session: `session("POST", "/predict", images=[...])`."""
+    path = f"/api/sessions/{client.post('/api/sessions').json()['id']}"
+
+    def ask(method: str, place: str = "", *, images: object = None, names: object = None, json: object = None) -> object:
+        files = None if images is None else [("images", (f"{index}.png", one)) for index, one in enumerate(images)]
+        return client.request(method, path + place, files=files, data=None if names is None else {"names": names}, json=json)
+
+    return ask

@@ -68,7 +68,7 @@ def test_a_report_asks_nothing_of_a_network(scored):
 def test_a_report_says_what_was_learned_and_how_well(scored):
     page = render(scored)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
-    assert "240 distinct images" in text and "14 × 14 pixels, gray" in text and "No label was seen" in text
+    assert "240 distinct images" in text and "28 × 28 pixels, gray" in text and "No label was seen" in text
     assert "81.23 ±0.40" in text and "90.00 ±0.40" in text and "<b>pixels" not in page
     assert "@inproceedings{hsu2019cactus" in text and "johnson2019faiss" in text
     assert page.count("<svg") == 3 + 2, "loss, accuracy and agreement; two kinds of task"
@@ -93,8 +93,8 @@ def test_the_commands_can_be_parsed_and_give_what_differs_from_the_recipe(scored
         "cactus-protonets",
         "pixels",
         2,
-        14,
-        4,
+        28,
+        8,
         None,
     )
     assert verb.clusters is None and verb.splits is None and not verb.first_order

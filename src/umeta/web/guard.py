@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umeta.core.errors import InputError
@@ -53,8 +54,8 @@ def check_binding(host: str, token: str | None) -> None:
 class Bucket:
     """How many requests a client may still make now."""
 
-    left: float = BURST
-    at: float = 0.0
+    left: float
+    at: float
 
 
 @dataclass
@@ -65,12 +66,16 @@ class Guard:
         app: What is guarded.
         host: The address that the server is bound to.
         token: What requests to the API must bring; None asks for none.
+        rate: Requests per second that one client may make in the long run.
+        burst: Requests that it may make at once.
         clock: Seconds.
     """
 
     app: ASGIApp
     host: str
     token: str | None
+    rate: float = RATE
+    burst: float = BURST
     clock: Callable[[], float] = time.monotonic
     _buckets: "OrderedDict[str, Bucket]" = field(default_factory=OrderedDict)
 
@@ -84,28 +89,22 @@ class Guard:
         if refused is not None:
             await _answer(send, *refused)
             return
-        size, started = 0, False
+        size = 0
 
         async def counted() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             if size > MAX_BODY:
-                raise _TooMuchError
+                raise HTTPException(TOO_MUCH[0], TOO_MUCH[1])
             return message
 
         async def hardened(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": _with_headers(message["headers"])}
             await send(message)
 
-        try:
-            await self.app(scope, counted, hardened)
-        except _TooMuchError:
-            if not started:
-                await _answer(send, *TOO_MUCH)
+        await self.app(scope, counted, hardened)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, Mapping[str, str]] | None:
         """Return status, words and headers for a request that is not let in."""
@@ -137,8 +136,8 @@ class Guard:
 
     def _may_ask_again(self, scope: Scope) -> bool:
         client, now = (scope.get("client") or ("", 0))[0], self.clock()
-        bucket = self._buckets.pop(client, None) or Bucket(at=now)
-        bucket.left, bucket.at = min(bucket.left + RATE * (now - bucket.at), BURST), now
+        bucket = self._buckets.pop(client, None) or Bucket(self.burst, now)
+        bucket.left, bucket.at = min(bucket.left + self.rate * (now - bucket.at), self.burst), now
         self._buckets[client] = bucket
         if len(self._buckets) > MAX_CLIENTS:
             self._buckets.popitem(last=False)
@@ -146,10 +145,6 @@ class Guard:
             return False
         bucket.left -= 1
         return True
-
-
-class _TooMuchError(Exception):
-    """The body went on after it should have ended."""
 
 
 TOO_MUCH = (413, f"a request may hold up to {MAX_BODY >> 20} MB; send fewer or smaller images at a time", {"connection": "close"})
