@@ -75,9 +75,10 @@ def draw_skills(skills: Skills, n_skill: int, rng: Rng, path: Path) -> None:
     skill = skills.objective.draw(skills.model, n_skill, rng.fork("skill"))
     order = skill.argmax(-1).argsort()
     episodes = skills.run(skill[order], SHEET_EPISODES, rng.fork("episodes"))
-    flat, names = _plane(skills.process, torch.cat([episodes.observation[:, :, :1], episodes.reached], 2))
-    low, high = flat.flatten(0, 2).amin(0), flat.flatten(0, 2).amax(0)
-    margin = 0.05 * (high - low).clamp_min(1e-6)
+    plane, names = _plane(skills.process, torch.cat([episodes.observation[:, :, :1], episodes.reached], 2))
+    flat = plane.numpy()
+    low, high = flat.min((0, 1, 2)), flat.max((0, 1, 2))
+    margin = 0.05 * (high - low) + 1e-6
     n_column = min(8, n_skill)
     n_row = -(-n_skill // n_column)
     figure = Figure(figsize=(1.6 * n_column, 1.7 * n_row + 0.3), layout="constrained")

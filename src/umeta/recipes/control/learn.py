@@ -14,7 +14,7 @@ from umeta.benchmarks.goals import GOALS, TrueTasks
 from umeta.control.coverage import coverage
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.maml import Maml
-from umeta.control.learners.procedure import ControlProcedure
+from umeta.control.learners.procedure import ShippedProcedure
 from umeta.control.learners.shipped import save_procedure
 from umeta.control.picture import draw_skills
 from umeta.control.process import ControlledProcess
@@ -149,7 +149,7 @@ class ControlLearning:
             )
         return found
 
-    def practice(self, tasks: RewardDistribution) -> ControlProcedure:
+    def practice(self, tasks: RewardDistribution) -> ShippedProcedure:
         """Practice on the rewards."""
         learner, rng = learner_of(self.recipe, self.process), self.rng.fork("meta")
         state = learner.init(rng.fork("init"))
