@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from umeta.benchmarks.oracle import class_sizes, usable_labelings
+from umeta.benchmarks.oracle import class_sizes, mixed_weights, usable_labelings
 from umeta.core.errors import InputError
 
 LABELINGS = np.stack(
@@ -36,3 +36,8 @@ def test_labelings_with_enough_large_classes_are_usable(n_way, n_image, usable):
 def test_the_largest_numbers_that_work_are_named(n_way, n_query, told):
     with pytest.raises(InputError, match=told):
         usable_labelings(LABELINGS, n_way=n_way, k_shot=1, n_query=n_query)
+
+
+def test_labelings_have_their_share_of_the_tasks_however_many_there_are():
+    np.testing.assert_allclose(mixed_weights(4, 1, 0.2), [0.2, 0.2, 0.2, 0.2, 0.2])
+    np.testing.assert_allclose(mixed_weights(1, 3, 0.6), [0.4, 0.2, 0.2, 0.2])

@@ -44,6 +44,16 @@ def usable_labelings(labelings: NDArray[np.integer], *, n_way: int, k_shot: int,
     return labelings[room >= k_shot + n_query]
 
 
+def mixed_weights(n_partitions: int, n_labelings: int, share: float) -> NDArray[np.float64]:
+    """Return how probable each of `n_partitions` partitions and then `n_labelings` labelings is, where labelings have a share of all tasks.
+
+    Source:
+        Hsu et al. 2019 (arXiv:1810.02334), the authors' code in its semi-supervised mode.
+    """
+    weights = [np.full(n_partitions, (1 - share) / n_partitions), np.full(n_labelings, share / n_labelings)]
+    return np.concatenate(weights)
+
+
 def labeled_tasks(labeled: Labeled, pool: Pool, *, n_way: int, k_shot: int, n_query: int) -> PartitionTasks:
     """Draw few-shot tasks from true classes: a labeling that has enough of them, then its classes.
 

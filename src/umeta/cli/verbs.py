@@ -131,6 +131,8 @@ class Learn:
     """How the embedding is cut: kmeans, hyperplanes, random labels, or pixels: k-means on whitened pixels."""
     margin: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None
     """Of hyperplanes, in standard deviations; images nearer to one are left out."""
+    labeled_share: Annotated[float | None, arg(metavar="P", help_behavior_hint="")] = None
+    """Of a semi-supervised recipe: share of the tasks that are made of a benchmark's true classes."""
     clusters: Annotated[tuple[int, ...] | None, arg(metavar="K...", help_behavior_hint="")] = None
     """k of k-means; partitions take several in turn."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None

@@ -80,6 +80,7 @@ def request_of(verb: Learn) -> Request:
         "embedding": "pixels" if on_pixels else verb.embedding,
         "partition": "kmeans" if on_pixels else verb.partition,
         "margin": verb.margin,
+        "labeled_share": verb.labeled_share,
         "n_clusters": verb.clusters[0] if verb.clusters and len(verb.clusters) == 1 else verb.clusters,
         "n_partitions": verb.partitions,
         "augment": verb.augment,
@@ -99,6 +100,11 @@ def request_of(verb: Learn) -> Request:
         raise InputError("n_clusters must be at least 1")
     if verb.margin is not None and (verb.margin < 0 or (verb.partition or recipe.partition) != "hyperplanes"):
         raise InputError(f"--margin {verb.margin:g} is for --partition hyperplanes, and must be at least 0")
+    if verb.labeled_share is not None and not (0 < verb.labeled_share < 1 and recipe.labeled_share):
+        raise InputError(
+            f"--labeled-share {verb.labeled_share:g} is for semi-protonets, and lies between 0 and 1; without labels take "
+            "cactus-protonets, with labels alone oracle-protonets"
+        )
     drawn = changes.get("augment", recipe.augment) in ("latent-noise", "latent-mix")
     clustering = {
         "--embedding": None if drawn else verb.embedding,

@@ -28,6 +28,7 @@ class Recipe:
         partition: How an embedding is cut into clusters: "kmeans", "hyperplanes", or "random" labels, which need no embedding.
         n_clusters: k of k-means and of random labels, fewer where the pool is small; of several numbers each partition takes the next.
         margin: Of hyperplanes, in standard deviations; images nearer to one are in no cluster.
+        labeled_share: Share of tasks drawn from the true classes of a benchmark instead of clusters; above 0 makes a run semi-supervised.
         n_partitions: Clusterings; with a budget, as many as fit into a sixth of it.
         n_way: Classes per practice task.
         k_shot: Support images per class.
@@ -72,6 +73,7 @@ class Recipe:
     partition: Literal["kmeans", "hyperplanes", "random"] = "kmeans"
     n_clusters: int | tuple[int, ...] = 500
     margin: float = 0.3
+    labeled_share: float = 0.0
     n_partitions: int = 100
     n_way: int = 20
     k_shot: int = 1
@@ -315,6 +317,16 @@ def cactus_protomaml() -> Recipe:
     )
 
 
+def semi_protonets() -> Recipe:
+    """CACTUs' semi-supervised mode: half of the tasks are made of clusters, half of the true classes of a benchmark."""
+    return replace(
+        cactus_protonets(),
+        name="semi-protonets",
+        summary="semi-supervised CACTUs: tasks from clusters and, for a share, from true classes (benchmarks only)",
+        labeled_share=0.5,
+    )
+
+
 def oracle_protonets() -> Recipe:
     """ProtoNets on the true classes of a benchmark: the supervised bound."""
     return Recipe(
@@ -355,6 +367,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "cactus-anil": cactus_anil,
     "cactus-meta-sgd": cactus_meta_sgd,
     "cactus-protomaml": cactus_protomaml,
+    )
+
+
+    "semi-protonets": semi_protonets,
     "oracle-protonets": oracle_protonets,
     "oracle-maml": oracle_maml,
 }

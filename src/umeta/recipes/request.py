@@ -97,12 +97,16 @@ class Plan:
             downsample=_downsample(recipe, request.budget_s, side),
             n_rounds=_rounds(recipe, request.budget_s),
         )
-        if labels is not None:
-            sizes = class_sizes(labels)
-            n_way = min(recipe.n_way, max(map(len, sizes)))
-            room = max(int(one[-n_way]) for one in sizes if len(one) >= n_way)
-            return replace(whole, n_way=n_way, n_query=min(recipe.n_query, room - recipe.k_shot))
-        return whole._of_instances(cache.images, recipe.n_each) if recipe.proposal == "instances" else whole._of_clusters(recipe)
+        if recipe.proposal == "instances":
+            return whole._of_instances(cache.images, recipe.n_each)
+        clustered = whole if recipe.proposal == "truth" else whole._of_clusters(recipe)
+        return clustered if labels is None else clustered._of_classes(recipe, labels)
+
+    def _of_classes(self, recipe: Recipe, labels: NDArray[np.integer]) -> "Plan":
+        sizes = class_sizes(labels)
+        n_way = min(self.n_way, max(map(len, sizes)))
+        room = max(int(one[-n_way]) for one in sizes if len(one) >= n_way)
+        return replace(self, n_way=n_way, n_query=min(self.n_query, room - recipe.k_shot))
 
     def _of_instances(self, images: NDArray[np.uint8], n_each: int) -> "Plan":
         if self.n_images < MIN_INSTANCES:
@@ -217,21 +221,21 @@ def are_drawings(images: NDArray[np.uint8]) -> bool:
 
 
 def read_source(request: Request) -> tuple[ImageSource, NDArray[np.integer] | None]:
-    """Return where the images come from, and for an oracle only their labels, shape [n_labelings, n_images].
+    """Return where the images come from, and only for a recipe that is told them their labels, shape [n_labelings, n_images].
 
     Raises:
-        InputError: No such source or protocol, or an oracle without a benchmark.
+        InputError: No such source or protocol, or a recipe that needs labels without a benchmark.
     """
-    oracle = request.recipe.proposal == "truth"
+    told = request.recipe.proposal == "truth" or request.recipe.labeled_share > 0
     if request.source in benchmark_names():
         benchmark = get_benchmark(request.source)
         protocol = request.protocol or benchmark.protocols[0]
         check_protocol(benchmark, protocol)
-        if not oracle:
+        if not told:
             return benchmark.pool(protocol), None
         labeled = benchmark.split(protocol, "meta_train")
         return ArraySource(np.moveaxis(labeled.images, 1, -1), f"{request.source}:{protocol}"), labeled.labelings
-    if oracle:
+    if told:
         raise InputError(
             f"{request.recipe.name} needs the labels of a benchmark ({', '.join(benchmark_names())}); {request.source} has none"
         )

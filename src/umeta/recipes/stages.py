@@ -14,7 +14,7 @@ from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, write_artifact, write_json
 from umeta.artifacts.run import RunFolder, StageObserver
-from umeta.benchmarks.oracle import usable_labelings
+from umeta.benchmarks.oracle import mixed_weights, usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, Metrics, TrainState
@@ -179,10 +179,12 @@ class Learning:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
             tasks = InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, None, recipe.k_shot)
             return replace(tasks, clean_support=recipe.clean_support, n_each=recipe.n_each)
+        cells: list[NDArray[np.integer]] = [] if recipe.proposal == "truth" else list(self.partitions(cache, plan).numpy())
+        weights = None
         if labels is not None:
-            cells = list(usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query))
-        else:
-            cells = list(self.partitions(cache, plan).numpy())
+            known = usable_labelings(labels, n_way=plan.n_way, k_shot=recipe.k_shot, n_query=plan.n_query)
+            weights = mixed_weights(len(cells), len(known), recipe.labeled_share) if cells else None
+            cells += list(known)
         partitions = Partitions.from_labels(cells, recipe.k_shot + plan.n_query)
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
@@ -190,7 +192,7 @@ class Learning:
                 f"a partition has only {fewest} clusters of {recipe.k_shot + plan.n_query} images, but tasks need 2; "
                 "the images are too few or too much alike: give more, or fewer --clusters"
             )
-        return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
+        return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment, weights)
 
     def views(self, cache: ImageCache, plan: Plan) -> Augmentation | None:
         """Return how images of tasks are changed; where they are to be drawn from codes, that takes an embedding with a decoder."""

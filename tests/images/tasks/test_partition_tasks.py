@@ -62,6 +62,16 @@ def test_partitions_classes_and_images_are_drawn_evenly():
     assert ((firsts - 2000) ** 2 / 2000).sum() < 31.3
 
 
+def test_partitions_come_up_as_often_as_their_weights_say():
+    parts = Partitions.from_labels([np.arange(3).repeat(4), np.arange(2).repeat(6), np.arange(4).repeat(3)], 1)
+    weights = np.array([0.1, 0.0, 0.9])
+    indices = PartitionTasks(NO_IMAGES, parts, 2, 2, 1, weights=weights).sample_index(Rng.from_seed(0), 4000)
+    assert indices.shape == (4000, 2, 3)
+    # Three images of a cluster of four, or a whole cluster of three: only the first has two images whose indices are 1 and 3 apart from 0.
+    whole = (np.sort(indices, -1) // 3 == np.sort(indices, -1)[..., :1] // 3).all((1, 2)) & (np.sort(indices, -1)[..., 0] % 3 == 0).all(1)
+    assert abs(whole.mean() - 0.9) < 0.03
+
+
 def test_a_cluster_that_is_too_small_for_the_tasks_is_refused():
     parts = Partitions.from_labels([np.arange(3).repeat(2)], 1)
     with pytest.raises(ValueError, match="cannot draw 3 different members from a set of 2"):

@@ -79,11 +79,11 @@ class HyperplanePartitioner:
         kept = []
         for number in range(self.n_splits):
             generator = rng.fork("split", number).numpy()
-            normal, through = generator.uniform(-1, 1, points.shape[1]), generator.uniform(-0.8, 0.8, points.shape[1])
-            normal = (normal / np.linalg.norm(normal)).astype(np.float32)
-            distance = points @ normal
+            drawn, through = generator.uniform(-1, 1, points.shape[1:]), generator.uniform(-0.8, 0.8, points.shape[1:])
+            normal: NDArray[np.float32] = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+            distance: NDArray[np.float32] = points @ normal
             spread = distance.std()
-            distance -= through @ normal
+            distance = distance - np.float32(through @ normal)
             side = (distance >= self.margin * spread).astype(np.int8) - (distance <= -self.margin * spread)
             if min((side > 0).sum(), (side < 0).sum()) >= max(least, 1):
                 kept.append(side)

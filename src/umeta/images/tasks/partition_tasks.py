@@ -24,6 +24,7 @@ class PartitionTasks:
         k_shot: Support images per class.
         n_query: Query images per class.
         augment: Applied to the gathered images of a batch, or None.
+        weights: How probable each partition is, shape [n_partitions], of sum 1; None is all the same.
 
     Raises:
         InputError: A partition has fewer than `n_way` usable clusters.
@@ -38,6 +39,7 @@ class PartitionTasks:
     k_shot: int
     n_query: int
     augment: Augmentation | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         self.partitions.require_ways(self.n_way)
@@ -46,7 +48,10 @@ class PartitionTasks:
         """Return image indices, shape [n_tasks, n_way, k_shot + n_query]."""
         generator = rng.numpy()
         parts = self.partitions
-        which = generator.integers(parts.n_partitions, size=n_tasks)
+        if self.weights is None:
+            which = generator.integers(parts.n_partitions, size=n_tasks)
+        else:
+            which = generator.choice(parts.n_partitions, size=n_tasks, p=self.weights)
         clusters = parts.first[which, None] + choose(parts.n_clusters[which], self.n_way, generator)
         places = choose(parts.size[clusters], self.k_shot + self.n_query, generator)
         indices: NDArray[np.int64] = parts.members[parts.start[clusters][..., None] + places]
