@@ -107,7 +107,7 @@ class Learn:
     protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Of a benchmark source: which classes' images are in the pool; default its first."""
     embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """acai, pixels, contrast, an .npz with one row per image, or a run folder whose embedding is used again."""
+    """acai, bigan, infogan, deepcluster, pixels, contrast, an .npz with one row per image, or a run folder that has one."""
     clusters: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
     """k of k-means."""
     partitions: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None

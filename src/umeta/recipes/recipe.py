@@ -22,8 +22,8 @@ class Recipe:
             is "pool", or "stem" where the budget is short.
         proposal: "instances": every image a class; "clusters" of an embedding; or "truth": the labels of a benchmark, for a supervised
             oracle.
-        embedding: "acai"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or the path of
-            another run whose embedding is used again.
+        embedding: "acai", "bigan", "infogan" or "deepcluster"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the
+            path of an `.npz`; or the path of another run whose embedding is used again.
         n_clusters: k of k-means; fewer where the pool is small.
         n_partitions: Clusterings; with a budget, as many as fit into a sixth of it.
         n_way: Classes per practice task.

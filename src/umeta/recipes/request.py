@@ -11,6 +11,7 @@ from umeta.benchmarks.benchmark import benchmark_names, check_protocol, did_you_
 from umeta.benchmarks.oracle import class_sizes
 from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
+from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.source import ArraySource, ImageSource, open_source
 from umeta.recipes.recipe import Recipe, get_recipe
 
@@ -254,8 +255,10 @@ def resolve(
         raise InputError("the budget must be positive and steps at least 1")
     full = get_recipe(recipe) if isinstance(recipe, str) else recipe
     made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
-    if full.embedding not in ("acai", "pixels", "contrast") and not made_elsewhere:
-        raise InputError(f"no embedding {full.embedding!r}; give acai, pixels, contrast, an .npz file, or a run folder that has one")
+    if full.embedding not in (*EMBEDDERS, "pixels", "contrast") and not made_elsewhere:
+        raise InputError(
+            f"no embedding {full.embedding!r}; give {', '.join(EMBEDDERS)}, pixels, contrast, an .npz file, or a run folder that has one"
+        )
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)

@@ -24,11 +24,12 @@ from umeta.core.state import ModuleState
 from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
-from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
 from umeta.images.embed.pixels import PixelsZca
+from umeta.images.embed.registry import EMBEDDERS
+from umeta.images.embed.training import fit
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.in_context import ContextLearner
@@ -39,6 +40,7 @@ from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
+from umeta.images.sheet import draw_table, neighbor_table
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.mixtures import Mixtures
@@ -115,23 +117,27 @@ class Learning:
         if folder.is_dir():
             return Embedding.read(folder, pool)
         method, rng = self.recipe.embedding, self.rng.fork("embedding")
-        channels, side = cache.images.shape[1], cache.images.shape[2]
-        if method == "acai":
-            acai = Acai()
-            state = acai.init(channels, side, rng.fork("init"))
+        if method in EMBEDDERS:
+            embedder = EMBEDDERS[method]("drawings" if are_drawings(cache.images) else "photos")
+            state = embedder.init(cache.images, rng.fork("init"))
             pace = self.pace("embedding", self.recipe.embedding_share)
-            start, observer = self.observed("embedding", pace, "reconstruction_error", state)
-            encoder = acai.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
+            start, observer = self.observed("embedding", pace, embedder.shown, state)
+            state = fit(embedder, cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
-            made = Embedding(embed_all(encoder, cache.images), pool, "acai", encoder, acai.describe(channels, side))
+            encoder = embedder.encoder(state, cache.images)
+            made = Embedding(embed_all(encoder, cache.images), pool, method, encoder)
+            table = embedder.picture(state, cache.images, rng.fork("picture"))
         elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
-            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened, whitened.describe())
+            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened)
         elif method.endswith(".npz"):
-            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None, {})
+            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
         else:
             made = Embedding.read(Path(method) / "embedding", pool)
+        if method not in EMBEDDERS:
+            table = neighbor_table(made.matrix, cache.images, rng.fork("picture"))
+        draw_table(table, self.run.path / "embedding.png")
         made.write(folder)
         return made
 
