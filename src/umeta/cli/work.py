@@ -21,6 +21,7 @@ from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Learn, Predict, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
+from umeta.images.embed.outside import is_outside
 from umeta.images.pixels import BadImageError
 from umeta.images.procedure import CLASSIFIER, NamedClassifier
 from umeta.images.source import FolderSource
@@ -75,6 +76,7 @@ def request_of(verb: Learn) -> Request:
     recipe: Recipe = get_recipe(verb.recipe)
     given = {
         "embedding": verb.embedding,
+        "encoder_labels": verb.encoder_labels,
         "n_clusters": verb.clusters,
         "n_partitions": verb.partitions,
         "augment": verb.augment,
@@ -87,7 +89,11 @@ def request_of(verb: Learn) -> Request:
     for name in ("n_clusters", "n_partitions", "n_splits", "image_size"):
         if name in changes and int(str(changes[name])) < 1:
             raise InputError(f"{name} must be at least 1")
-    clustering = {"--embedding": verb.embedding, "--clusters": verb.clusters, "--partitions": verb.partitions}
+    if verb.encoder_labels is not None and not is_outside(verb.embedding or recipe.embedding):
+        raise InputError("--encoder-labels is for encoders that others trained; give one by --embedding hf:NAME or onnx:FILE")
+    clustering = {"--clusters": verb.clusters, "--partitions": verb.partitions}
+    if recipe.learner != "encoder":
+        clustering["--embedding"] = verb.embedding
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
         flag = next(flag for flag, value in clustering.items() if value is not None)
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
@@ -132,7 +138,11 @@ def run_learn(verb: Learn, began: float) -> int:
             f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images, labels seen: "
             f"{sum(manifest['labels_seen'].values())}"
         )
-        say(f"the procedure is in {verb.out}, a picture of proposed tasks in {verb.out / 'tasks.png'}")
+        if manifest["encoder"]:
+            say(f"the encoder {manifest['encoder']['name']} was trained by others; labels it has seen: {manifest['encoder']['labels']}")
+        pictures = {"proposed tasks": verb.out / "tasks.png", "the embedding": verb.out / "embedding.png"}
+        told = "".join(f", a picture of {what} in {path}" for what, path in pictures.items() if path.is_file())
+        say(f"the procedure is in {verb.out}{told}")
     return 0
 
 

@@ -113,6 +113,12 @@ BIBTEX = {
   eprint    = {1703.03400},
   archivePrefix = {arXiv}
 }""",
+    "wang2019simpleshot": """@article{wang2019simpleshot,
+  title   = {SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning},
+  author  = {Wang, Yan and Chao, Wei-Lun and Weinberger, Kilian Q. and van der Maaten, Laurens},
+  journal = {arXiv:1911.04623},
+  year    = {2019}
+}""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
   author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},
@@ -188,4 +194,5 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
     """
     keys = [key for key in request.recipe.papers if key not in EMBEDDING.values()]
     keys += [EMBEDDING[embedding]] if embedding in EMBEDDING else []
-    return keys + ["johnson2019faiss"] * (embedding is not None) + DATA.get(request.source, [])
+    clustered = request.recipe.proposal == "clusters" or embedding == "deepcluster"
+    return keys + ["johnson2019faiss"] * (embedding is not None and clustered) + DATA.get(request.source, [])

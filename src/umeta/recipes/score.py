@@ -31,6 +31,7 @@ from umeta.images.tasks.partition_tasks import PartitionTasks
 
 SCRATCH_TASKS = 50
 SCRATCH_STEPS = 100
+INDEPENDENT = ("pixels knn", "from scratch")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
         methods |= {name: (baseline, n, 0) for name, (baseline, n) in found if question.methods is None or name in question.methods}
+    encoder_labels = (manifest.get("encoder") or {}).get("labels", "")
     rows: list[Row] = []
     kinds = _task_kinds(benchmark, protocol, held_out, question, shipped)
     total, done = len(kinds) * len(methods), 0
@@ -114,7 +116,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
             rng = Rng.from_seed(question.task_seed).fork(f"{tasks.n_way}-{tasks.k_shot}")
             n = min(n_tasks, tasks.n_fixed or n_tasks)
             scores = evaluate(method, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
-            rows.append(_row(name, tasks, scores, method.transductive, labels_seen, overlap))
+            row = _row(name, tasks, scores, method.transductive, labels_seen, overlap)
+            rows.append(row if name in INDEPENDENT else replace(row, encoder_labels=encoder_labels))
             done += 1
     facts: dict[str, Any] = {
         "meta_test_classes": held_out.n_classes,

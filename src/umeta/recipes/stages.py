@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,17 +22,20 @@ from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.functional.prototypes import Metric
 from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
+from umeta.images.embed.outside import OutsideEncoder, is_outside
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.embed.training import fit
 from umeta.images.episode import Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
+from umeta.images.learners.heads import HEADS
 from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
@@ -131,6 +135,11 @@ class Learning:
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
             made = Embedding(embed_all(whitened, cache.images), pool, method, whitened)
+        elif is_outside(method):
+            self.reporter.stage("embedding")
+            taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
+            counted = partial(self.counted, what="images embedded")
+            made = Embedding(embed_all(taken, cache.images, batch_size=64, on_progress=counted), pool, taken.kind, taken)
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
         else:
@@ -183,6 +192,13 @@ class Learning:
                 "the images are too few or too much alike: give more, or fewer --clusters"
             )
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment)
+
+    def adopted(self, cache: ImageCache) -> PrototypeProcedure:
+        """Return prototypes on the encoder of the embedding, around the mean of the pool; nobody practices."""
+        embedding = self.embedding(cache)
+        if embedding.encoder is None:
+            raise InputError(f"{self.recipe.embedding} is a matrix without an encoder, so new images cannot be compared; name an encoder")
+        return PrototypeProcedure(embedding.encoder, HEADS["center"](Metric(), lambda: embedding.matrix.mean(0)))
 
     def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""

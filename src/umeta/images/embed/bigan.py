@@ -47,7 +47,7 @@ class BiganEncoder(nn.Module):
     def forward(self, images: Float[Tensor, "n c h h"]) -> Float[Tensor, "n code"]:
         """Embed images with values in `[0, 1]`."""
         code: Tensor = self.code(self.trunk(to_canvas(images)))
-        return code.float()
+        return code.float().tanh()
 
     def describe(self) -> dict[str, Any]:
         """Return what `restore` needs beside the tensors, JSON-ready."""
@@ -96,6 +96,7 @@ class Bigan:
     width: int = 32
     batch_size: int = 64
     lr: float = 2e-4
+    pair_rate: float = 5.0
     shown: ClassVar[str] = "discriminator_loss"
 
     def init(self, images: NDArray[np.uint8], rng: Rng) -> ModuleState:
@@ -111,7 +112,7 @@ class Bigan:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         pair = [*modules["encoder"].parameters(), *modules["generator"].parameters()]
         optimizers: dict[str, torch.optim.Optimizer] = {
-            "pair_adam": torch.optim.Adam(pair, self.lr, (0.5, 0.999)),
+            "pair_adam": torch.optim.Adam(pair, self.pair_rate * self.lr, (0.5, 0.999)),
             "discriminator_adam": torch.optim.Adam(modules["discriminator"].parameters(), self.lr, (0.5, 0.999)),
         }
         return ModuleState(modules, optimizers)

@@ -17,6 +17,7 @@ from umeta.core.metalearner import Metrics
 from umeta.core.precision import mixed_precision
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.functional.prototypes import prototypes
 from umeta.images.augment import VIEWS
 from umeta.images.embed.encoder import embed_all, quick, to_float
 from umeta.images.nets.adversary import linear
@@ -25,6 +26,7 @@ from umeta.images.nets.conv4 import Conv4, Conv4Config
 MOST_IMAGES = 32_768
 LAST_SIDE = 4
 EPSILON = 1e-5
+SHARPNESS = 0.1
 N_SHOWN = 10
 
 
@@ -103,7 +105,7 @@ class DeepCluster:
 
     Attributes:
         views: A key of `VIEWS`: how images are changed while they are classified.
-        n_clusters: k; None takes one for 16 images, at most 1000.
+        n_clusters: k; None takes one for 16 images, at most 500.
         n_dim: Dimensions of the embedding; fewer where images or features have fewer.
         steps_each: Steps between two clusterings.
         n_iter: Of k-means.
@@ -113,8 +115,9 @@ class DeepCluster:
 
     Source:
         Caron et al. 2018 (arXiv:1807.05520): k-means on whitened components of length 1, images drawn uniformly over clusters, a new top
-        layer after each clustering, empty clusters filled anew. Departures: a Conv4 instead of AlexNet or VGG; AdamW instead of SGD;
-        a clustering after so many steps instead of every epoch, of at most 32,768 images drawn for it; an empty cluster takes half of the
+        layer after each clustering, empty clusters filled anew. Departures: the new top layer starts from the clusters' means, where
+        theirs starts at random and spends its first steps on finding them; a Conv4 instead of AlexNet or VGG; AdamW instead of SGD; a
+        clustering after so many steps instead of every epoch, of at most 32,768 images drawn for it; an empty cluster takes half of the
         largest one, where theirs takes a noisy copy of a random center; no Sobel filter.
     """
 
@@ -131,7 +134,7 @@ class DeepCluster:
     def init(self, images: NDArray[np.uint8], rng: Rng) -> ModuleState:
         """Return a fresh network for the images of a pool."""
         n, channels, side, _ = images.shape
-        k = self.n_clusters or max(min(1000, n // 16), 2)
+        k = self.n_clusters or max(min(500, n // 16), 2)
         if not 2 <= k <= n:
             raise InputError(f"DeepCluster into {k} clusters needs at least 2 clusters and as many images; there are {n} images")
         generator = rng.torch()
@@ -156,7 +159,7 @@ class DeepCluster:
         batch = to_float(torch.from_numpy(images[assignment.chosen[picked].numpy()]))
         views = VIEWS[self.views](batch, rng.fork("views")).contiguous(memory_format=torch.channels_last)
         with mixed_precision(views.device):
-            logits = top(F.relu(state.modules["trunk"].train()(views)))
+            logits = top(state.modules["trunk"].train()(views))
         labels = assignment.labels[picked]
         loss = F.cross_entropy(logits.float(), labels)
         for optimizer in state.optimizers.values():
@@ -185,7 +188,7 @@ class DeepCluster:
         labels = refilled(points, kmeans.index.search(points, 1)[1][:, 0], top.out_features)
         assignment.chosen.copy_(torch.from_numpy(chosen))
         assignment.labels.copy_(torch.from_numpy(labels))
-        top.load_state_dict(linear(top.in_features, top.out_features, rng.fork("top").torch()).state_dict())
+        start_from_means(top, features, assignment.labels)
         state.optimizers["top_adam"].state.clear()
 
     def encoder(self, state: ModuleState, images: NDArray[np.uint8]) -> DeepClusterEncoder:
@@ -209,6 +212,18 @@ def _held(state: ModuleState) -> tuple[Assignment, nn.Linear]:
     assignment, top = state.modules["assignment"], state.modules["top"]
     assert isinstance(assignment, Assignment) and isinstance(top, nn.Linear)
     return assignment, top
+
+
+@torch.no_grad()
+def start_from_means(top: nn.Linear, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
+    r"""Make a linear layer score clusters by $-\|f - c_k\|^2 / T$ up to what all share.
+
+    T is a tenth of the mean squared distance of a point to its own center.
+    """
+    centers = prototypes(features, labels, top.out_features)
+    temperature = SHARPNESS * (features - centers[labels]).square().sum(1).mean().clamp_min(EPSILON)
+    top.weight.copy_(2 * centers / temperature)
+    top.bias.copy_(-centers.square().sum(1) / temperature)
 
 
 def whitening(features: Float[Tensor, "n d"], n_dim: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "d m"]]:

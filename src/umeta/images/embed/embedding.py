@@ -24,7 +24,8 @@ class Embedding:
     Attributes:
         matrix: Shape [n, dim].
         pool: Fingerprint of the pool's content, in the pool's order.
-        method: A key of `EMBEDDERS`; "pixels" (contrast-normalized and whitened) or "contrast" (not whitened); or "external".
+        method: A key of `EMBEDDERS`; "pixels" (contrast-normalized and whitened) or "contrast" (not whitened); "outside": by a network
+            that others trained; or "external": a matrix.
         encoder: Embeds further images; None for an external matrix.
     """
 

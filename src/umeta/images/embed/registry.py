@@ -9,6 +9,7 @@ from umeta.images.embed.acai import Acai, AcaiEncoder
 from umeta.images.embed.bigan import Bigan, BiganEncoder
 from umeta.images.embed.deepcluster import DeepCluster, DeepClusterEncoder
 from umeta.images.embed.infogan import Infogan, InfoganEncoder
+from umeta.images.embed.outside import OutsideEncoder
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.training import Embedder, StoredEncoder
 
@@ -25,6 +26,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], StoredE
     InfoganEncoder.kind: InfoganEncoder.restore,
     DeepClusterEncoder.kind: DeepClusterEncoder.restore,
     PixelsZca.kind: PixelsZca.restore,
+    OutsideEncoder.kind: OutsideEncoder.restore,
 }
 
 

@@ -60,6 +60,7 @@ class ContextLearner:
 
     def init(self, rng: Rng) -> ModuleState:
         """Return a fresh transformer, which moves nothing yet, and its optimizer."""
+        assert isinstance(self.encoder.net, Conv4)
         config = ContextConfig(self.encoder.net.config.n_dim, self.width, self.n_layers, self.n_heads)
         net = ContextTransformer(config, rng.torch())
         return ModuleState({"context": net}, {"adam": torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)})

@@ -16,6 +16,8 @@ from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric, resplit
+from umeta.images.embed.registry import restore_encoder
+from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
@@ -35,7 +37,7 @@ class PrototypeClassifier:
         n_way: Number of classes.
     """
 
-    net: Conv4
+    net: Conv4 | StoredEncoder
     head: Head
     fitted: Fitted
     n_way: int
@@ -65,15 +67,15 @@ class PrototypeProcedure:
     """Adapt by averaging embedded examples, or as another head does: any number of classes, any and unequal shots.
 
     Attributes:
-        net: Embeds images; never changed.
+        net: Embeds images; never changed. A network that was practiced, or an encoder taken as it is.
         head: How a task is learned in the embedding.
     """
 
-    net: Conv4
+    net: Conv4 | StoredEncoder
     head: Head = field(default_factory=Prototypes)
 
     @property
-    def encoder(self) -> Conv4:
+    def encoder(self) -> Conv4 | StoredEncoder:
         """The network."""
         return self.net
 
@@ -105,19 +107,20 @@ class PrototypeProcedure:
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PrototypeProcedure":
         """Rebuild from an artifact; one without a head, of earlier versions, has prototypes."""
-        net = Conv4(Conv4Config(**info["net"]), torch.Generator()).eval()
-        net.load_state_dict(restored(tensors, "net."))
+        weights, net = restored(tensors, "net."), info["net"]
         head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
-        return cls(net.requires_grad_(False), restore_head(head, restored(tensors, "head.")))
+        encoder = restore_encoder(net["kind"], net["settings"], weights) if "kind" in net else _conv4(Conv4Config(**net), weights)
+        return cls(encoder, restore_head(head, restored(tensors, "head.")))
 
 
-def _tensors(net: Conv4, head: Head) -> dict[str, Tensor]:
+def _tensors(net: Conv4 | StoredEncoder, head: Head) -> dict[str, Tensor]:
     own = {f"head.{key}": value for key, value in head.tensors().items()}
     return own | {f"net.{key}": value for key, value in net.state_dict().items()}
 
 
-def _description(net: Conv4, head: Head) -> dict[str, Any]:
-    return {"type": "prototypes", "net": asdict(net.config), "head": head.describe()}
+def _description(net: Conv4 | StoredEncoder, head: Head) -> dict[str, Any]:
+    described = asdict(net.config) if isinstance(net, Conv4) else {"kind": net.kind, "settings": net.describe()}
+    return {"type": "prototypes", "net": described, "head": head.describe()}
 
 
 def divided(
@@ -208,9 +211,13 @@ class ProtoNets:
 def frozen(net: nn.Module) -> Conv4:
     """Return a copy of a network for use, laid out as one that was read from disk."""
     assert isinstance(net, Conv4)
-    copy = Conv4(net.config, torch.Generator()).eval()
-    copy.load_state_dict(net.state_dict())
-    return copy.requires_grad_(False)
+    return _conv4(net.config, net.state_dict())
+
+
+def _conv4(config: Conv4Config, weights: Mapping[str, Tensor]) -> Conv4:
+    net = Conv4(config, torch.Generator()).eval()
+    net.load_state_dict(weights)
+    return net.requires_grad_(False)
 
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> int:
