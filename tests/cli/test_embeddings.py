@@ -3,7 +3,9 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
+import transformers
 
 QUICK = ("--recipe", "cactus-protonets", "--partitions", 1, "--image-size", 14, "--steps", 2)
 
@@ -11,8 +13,6 @@ QUICK = ("--recipe", "cactus-protonets", "--partitions", 1, "--image-size", 14, 
 @pytest.fixture
 def onnx_file(tmp_path):
     """An ONNX file that flattens gray images of 14 x 14 and halves them."""
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
     helper = onnx.helper
     nodes = [helper.make_node("Flatten", ["images"], ["flat"]), helper.make_node("Mul", ["flat", "half"], ["out"])]
     graph = helper.make_graph(
@@ -82,7 +82,6 @@ def test_prototypes_on_an_encoder_of_others_from_learning_to_prediction(umeta, m
 
 
 def test_cactus_on_a_model_of_transformers_says_not_stated(umeta, source, tmp_path):
-    transformers = pytest.importorskip("transformers")
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     transformers.Dinov2Model(transformers.Dinov2Config(**sizes, image_size=28, patch_size=14)).save_pretrained(tmp_path / "dinov2")
     answer = umeta("learn", source, "--out", tmp_path / "run", *QUICK, "--embedding", f"hf:{tmp_path / 'dinov2'}", "--json")

@@ -91,7 +91,7 @@ def request_of(verb: Learn) -> Request:
             raise InputError(f"{name} must be at least 1")
     if verb.encoder_labels is not None and not is_outside(verb.embedding or recipe.embedding):
         raise InputError("--encoder-labels is for encoders that others trained; give one by --embedding hf:NAME or onnx:FILE")
-    clustering = {"--clusters": verb.clusters, "--partitions": verb.partitions}
+    clustering: dict[str, object] = {"--clusters": verb.clusters, "--partitions": verb.partitions}
     if recipe.learner != "encoder":
         clustering["--embedding"] = verb.embedding
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):

@@ -8,7 +8,7 @@ from umeta.core.loop import Pace
 from umeta.images.embed.bigan import Bigan, BiganEncoder, n_code
 from umeta.images.embed.training import fit
 
-BIGAN = Bigan(n_code=8, width=4, batch_size=16, lr=1e-3)
+BIGAN = Bigan(n_code=8, width=4, batch_size=16)
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 28), (3, 42), (3, 84)])
@@ -43,20 +43,16 @@ def test_each_side_follows_its_own_loss(tiny_pool, rng):
     assert changed == {"encoder", "generator"}
 
 
-def test_pairs_become_harder_to_tell_apart_than_at_first(tiny_pool, rng, recorder):
-    state = fit(BIGAN, tiny_pool.images, Pace(120), rng, observer=recorder)
-    losses = [metrics["discriminator_loss"] for metrics in recorder.metrics]
-    assert all(np.isfinite(losses))
+def test_the_encoder_comes_to_invert_the_generator(tiny_pool, rng, recorder):
+    state = fit(BIGAN, tiny_pool.images, Pace(40), rng, observer=recorder)
+    cycle = [metrics["cycle"] for metrics in recorder.metrics]
+    assert np.mean(cycle[-5:]) < 0.75 * np.mean(cycle[:3])
+    assert all(np.isfinite(metrics["loss"]) for metrics in recorder.metrics)
     table = BIGAN.picture(state, tiny_pool.images, rng)
     assert table.shape == (8, 12, 1, 32, 32)
-    drawn = table[4:].flatten(0, 1)
-    untrained = BIGAN.picture(BIGAN.init(tiny_pool.images, rng), tiny_pool.images, rng)[4:].flatten(0, 1)
-    mean = torch.from_numpy(tiny_pool.images).float().div(255).mean(0)
-
-    def off(images):
-        return (images[:, :, 2:-2, 2:-2].mean(0) - mean).abs().mean()
-
-    assert off(drawn) < 0.6 * off(untrained)
+    pool = {image.tobytes() for image in tiny_pool.images}
+    originals = (table[[0, 2], :, :, 2:-2, 2:-2] * 255).round().byte().flatten(0, 1)
+    assert all(image.numpy().tobytes() in pool for image in originals)
 
 
 def test_a_resumed_fit_is_the_straight_one(tiny_pool, rng, resumed):

@@ -24,6 +24,7 @@ def test_whitened_features_have_unit_variance_and_no_noise_is_blown_up(rng):
     torch.testing.assert_close(points.T @ points / 500, torch.eye(3), atol=2e-3, rtol=0)
     assert whitening(features, 2)[1].shape == (4, 2)
     torch.testing.assert_close(whitening(features, 2)[1], projection[:, :2])
+    assert whitening(torch.randn(40, 30, generator=rng.fork("few").torch()), 256)[1].shape == (30, 5)
 
 
 def test_small_clusters_are_drawn_as_often_as_large_ones(rng):
@@ -60,7 +61,7 @@ def test_the_top_layer_starts_as_distances_to_the_means():
     queries = torch.tensor([[1.0, 3.0], [8.0, 0.0]])
     distance = torch.tensor([[9.0, 68.0], [49.0, 2.0]])
     scores = top(queries)
-    torch.testing.assert_close(scores[:, 0] - scores[:, 1], (distance[:, 1] - distance[:, 0]) / (0.1 * 2 / 3))
+    torch.testing.assert_close(scores[:, 0] - scores[:, 1], (distance[:, 1] - distance[:, 0]) / (2 / 3))
 
 
 def test_clusters_are_made_anew_and_the_top_starts_afresh(tiny_pool, rng):
@@ -77,17 +78,11 @@ def test_clusters_are_made_anew_and_the_top_starts_afresh(tiny_pool, rng):
     assert all(slots["step"] == 1 for slots in state.optimizers["top_adam"].state.values())
 
 
-def test_practice_brings_images_of_a_class_together(tiny_pool, tiny_classes, rng):
-    deep = replace(DEEP, n_clusters=24, steps_each=20)
-
-    def right(state):
-        vectors = embed_all(deep.encoder(state, tiny_pool.images), tiny_pool.images)
-        near = (vectors @ vectors.T).fill_diagonal_(-2).argmax(1)
-        return float((tiny_classes[near.numpy()] == tiny_classes).mean())
-
-    before = right(deep.init(tiny_pool.images, rng))
-    after = right(fit(deep, tiny_pool.images, Pace(60), rng))
-    assert after > max(0.7, before + 0.1)
+def test_the_network_comes_to_name_the_clusters_of_changed_images(tiny_pool, rng, recorder):
+    fit(replace(DEEP, steps_each=25), tiny_pool.images, Pace(25), rng, observer=recorder)
+    losses = [metrics["loss"] for metrics in recorder.metrics]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+    assert recorder.metrics[-1]["accuracy"] > 0.4
 
 
 def test_a_resumed_fit_is_the_straight_one(tiny_pool, rng, resumed):

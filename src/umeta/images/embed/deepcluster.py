@@ -25,8 +25,8 @@ from umeta.images.nets.conv4 import Conv4, Conv4Config
 
 MOST_IMAGES = 32_768
 LAST_SIDE = 4
+IMAGES_PER_DIM = 8
 EPSILON = 1e-5
-SHARPNESS = 0.1
 N_SHOWN = 10
 
 
@@ -106,7 +106,7 @@ class DeepCluster:
     Attributes:
         views: A key of `VIEWS`: how images are changed while they are classified.
         n_clusters: k; None takes one for 16 images, at most 500.
-        n_dim: Dimensions of the embedding; fewer where images or features have fewer.
+        n_dim: Dimensions of the embedding; fewer where features have fewer, and at most one for 8 images.
         steps_each: Steps between two clusterings.
         n_iter: Of k-means.
         batch_size: Images per step.
@@ -218,10 +218,10 @@ def _held(state: ModuleState) -> tuple[Assignment, nn.Linear]:
 def start_from_means(top: nn.Linear, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
     r"""Make a linear layer score clusters by $-\|f - c_k\|^2 / T$ up to what all share.
 
-    T is a tenth of the mean squared distance of a point to its own center.
+    T is the mean squared distance of a point to its own center.
     """
     centers = prototypes(features, labels, top.out_features)
-    temperature = SHARPNESS * (features - centers[labels]).square().sum(1).mean().clamp_min(EPSILON)
+    temperature = (features - centers[labels]).square().sum(1).mean().clamp_min(EPSILON)
     top.weight.copy_(2 * centers / temperature)
     top.bias.copy_(-centers.square().sum(1) / temperature)
 
@@ -229,12 +229,14 @@ def start_from_means(top: nn.Linear, features: Float[Tensor, "n d"], labels: Int
 def whitening(features: Float[Tensor, "n d"], n_dim: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "d m"]]:
     """Return mean and principal directions, scaled so that the projected features have variance 1 in each.
 
-    At most `n_dim` directions, and none whose variance is below 1e-5 of the largest: scaled up, it would be noise.
+    At most `n_dim` directions and one for 8 images, since the spread along more is not known well, and none whose variance is below 1e-5 of
+    the largest: scaled up, it would be noise.
     """
     mean = features.mean(0)
     centered = (features - mean).double()
     values, vectors = torch.linalg.eigh(centered.T @ centered / len(features))
-    kept = (values > EPSILON * values[-1]).nonzero()[:, 0].flip(0)[:n_dim]
+    most = max(min(n_dim, len(features) // IMAGES_PER_DIM), 2)
+    kept = (values > EPSILON * values[-1]).nonzero()[:, 0].flip(0)[:most]
     return mean, (vectors[:, kept] / values[kept].sqrt()).float()
 
 

@@ -61,7 +61,7 @@ class InfoganEncoder(nn.Module):
     def divided(self, read: Float[Tensor, "n dim"]) -> tuple[Float[Tensor, "n n_codes n_values"], Float[Tensor, "n n_continuous"]]:
         """Return logits of categorical codes and means of continuous ones."""
         n = self.n_codes * N_VALUES
-        return read[:, :n].unflatten(1, (self.n_codes, N_VALUES)), read[:, n:]
+        return read[:, :n].view(-1, self.n_codes, N_VALUES), read[:, n:]
 
     def describe(self) -> dict[str, Any]:
         """Return what `restore` needs beside the tensors, JSON-ready."""

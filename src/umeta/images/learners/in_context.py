@@ -18,6 +18,7 @@ from umeta.images.episode import Episode, Episodes
 from umeta.images.learners.heads import InContext
 from umeta.images.learners.protonets import PrototypeProcedure, steps_taken
 from umeta.images.nets.context import ContextConfig, ContextTransformer
+from umeta.images.nets.conv4 import Conv4
 
 
 @dataclass(frozen=True)

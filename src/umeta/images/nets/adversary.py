@@ -91,6 +91,6 @@ class Judge(nn.Module):
 def _small_weights(convs: nn.ModuleList, generator: torch.Generator) -> None:
     with torch.no_grad():
         for conv in convs:
-            conv.weight.normal_(0.0, STD, generator=generator)  # type: ignore[operator, union-attr]
+            conv.weight.normal_(0.0, STD, generator=generator)  # type: ignore[operator]
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
