@@ -152,8 +152,8 @@ class Bigan:
         real = to_canvas(draw_batch(images, 2 * N_SHOWN, rng))
         noise = uniform_noise(4 * N_SHOWN, n_code(state), rng.fork("code").torch())
         again, drawn = generator(encoder(real)), generator(noise)
-        pairs = [part for two in zip(real.split(N_SHOWN), again.split(N_SHOWN), strict=True) for part in two]
-        return torch.stack([*pairs, *drawn.split(N_SHOWN)])
+        rows = [part for two in zip(torch.split(real, N_SHOWN), torch.split(again, N_SHOWN), strict=True) for part in two]
+        return torch.stack([*rows, *torch.split(drawn, N_SHOWN)])
 
 
 def n_code(state: ModuleState) -> int:
