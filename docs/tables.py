@@ -46,7 +46,7 @@ def order_of_progress(contents: list[dict]) -> list[str]:
     for content in contents:
         rows = [row for row in content.get("results", ()) if not row["transductive"] and (row["n_way"], row["k_shot"]) == (5, 1)]
         own = [row for row in rows if row["method"].startswith(content.get("learned", {}).get("recipe", "\0"))]
-        if own and "agreement" in content["learned"]:
+        if own and content["learned"].get("agreement") is not None:
             pool = content["benchmark"], content["protocol"], own[0]["n_query"]
             found[pool][own[0]["method"], content["seed"]] = (content["learned"]["agreement"], own[0]["accuracy"])
     lines = [

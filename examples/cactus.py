@@ -7,6 +7,7 @@ from umeta.core.rng import Rng
 from umeta.evaluation.evaluate import evaluate
 from umeta.images.embed.acai import Acai
 from umeta.images.embed.encoder import embed_all
+from umeta.images.embed.training import fit
 from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
@@ -21,7 +22,8 @@ glyphs = get_benchmark("glyphs")
 images = read_stacked(glyphs.pool("scripts"), 28, 1)  # uint8 [n, 1, 28, 28]; there are no labels in it
 
 # 1. An embedding learned without labels.
-encoder = Acai().fit(images, Pace(seconds=30), rng.fork("embedding"))
+acai = Acai()
+encoder = acai.encoder(fit(acai, images, Pace(seconds=30), rng.fork("embedding")), images)
 embedding = embed_all(encoder, images)
 
 # 2. Clusters of it stand in for classes: once as it is, then under random diagonal metrics.

@@ -14,7 +14,10 @@ import umeta
 from umeta.core.rng import Rng
 from umeta.functional.prototypes import prototypes
 from umeta.images.embed.acai import Acai
+from umeta.images.embed.bigan import Bigan
+from umeta.images.embed.deepcluster import DeepCluster
 from umeta.images.embed.encoder import to_float
+from umeta.images.embed.infogan import Infogan
 from umeta.images.learners.maml import Maml
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import BatchNorm, Conv4, Conv4Config
@@ -149,8 +152,8 @@ def test_learning_touches_no_global_generator(tiny_tasks, rng):
         state, _ = learner.step(learner.init(rng), batch, rng)
         procedure = learner.export(state)
         type(procedure).restore(procedure.describe(), procedure.tensors()).adapt(batch[0].support, rng)
-    acai = Acai(depth=2, latent=2)
-    acai.step(acai.init(1, 28, rng), batch.images().flatten(0, 2), rng)
+    for embedder in (Acai(depth=2, latent=2), Bigan(width=2), Infogan(width=2), DeepCluster()):
+        embedder.step(embedder.init(tiny_tasks.pool.images, rng), tiny_tasks.pool.images, 0, rng)
     KMeansPartitioner(k=3, n_partitions=2).fit(torch.rand(30, 4, generator=rng.torch()), rng, min_size=1)
     Conv4(Conv4Config(1, 28, 4), rng.torch())
     assert torch.equal(torch.get_rng_state(), torch_before)

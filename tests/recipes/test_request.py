@@ -218,3 +218,16 @@ def test_an_oracle_of_many_labelings_takes_its_numbers_from_the_roomiest():
 )
 def test_images_are_kept_small_where_the_budget_is(recipe, length, sizes):
     assert image_sizes(resolve("x", recipe, **length)) == sizes
+
+
+def test_an_encoder_of_others_sees_photos_at_its_usual_size_where_nobody_practices():
+    outside = replace(get_recipe("encoder-prototypes"), embedding="hf:somebody/something")
+    assert image_sizes(resolve("photos", outside)) == {"image_size": None, "kept_up_to": 224, "color_size": 224}
+    assert image_sizes(resolve("photos", "encoder-prototypes")) == {"image_size": None}
+    clustered = replace(get_recipe("cactus-protonets"), embedding="hf:somebody/something")
+    assert image_sizes(resolve("photos", clustered)) == {"image_size": None}
+
+
+def test_nobody_practices_on_a_frozen_encoder():
+    plan = Plan.fit(resolve("photos", "encoder-prototypes"), noise(9))
+    assert plan.told() == "9 color images of 28x28, no practice"

@@ -126,7 +126,10 @@ class Learn:
     protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Of a benchmark source: which classes' images are in the pool; default its first."""
     embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """acai, vae, pixels, contrast, an .npz with one row per image, or a run folder whose embedding is used again."""
+    """acai, bigan, infogan, deepcluster, vae, pixels, contrast, an .npz with one row per image, a run folder that has one, or an encoder
+    that others trained: hf:NAME (a vision model of transformers, or its folder) or onnx:FILE."""
+    encoder_labels: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
+    """What labels an encoder of others has seen, kept and reported: none, or "ImageNet-1k, 1.3 million"."""
     partition: Annotated[Literal["kmeans", "hyperplanes", "random", "pixels"] | None, arg(metavar="HOW", help_behavior_hint="")] = None
     """How the embedding is cut: kmeans, hyperplanes, random labels, or pixels: k-means on whitened pixels."""
     margin: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None

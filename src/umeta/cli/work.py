@@ -21,6 +21,7 @@ from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
+from umeta.images.embed.outside import is_outside
 from umeta.images.pixels import BadImageError
 from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
 from umeta.images.source import FolderSource
@@ -78,6 +79,7 @@ def request_of(verb: Learn) -> Request:
         raise InputError(f"--partition pixels clusters pixels, so it takes no --embedding; leave out --embedding {verb.embedding}")
     given = {
         "embedding": "pixels" if on_pixels else verb.embedding,
+        "encoder_labels": verb.encoder_labels,
         "partition": "kmeans" if on_pixels else verb.partition,
         "margin": verb.margin,
         "labeled_share": verb.labeled_share,
@@ -105,9 +107,11 @@ def request_of(verb: Learn) -> Request:
             f"--labeled-share {verb.labeled_share:g} is for semi-protonets, and lies between 0 and 1; without labels take "
             "cactus-protonets, with labels alone oracle-protonets"
         )
+    if verb.encoder_labels is not None and not is_outside(verb.embedding or recipe.embedding):
+        raise InputError("--encoder-labels is for encoders that others trained; give one by --embedding hf:NAME or onnx:FILE")
     drawn = changes.get("augment", recipe.augment) in ("latent-noise", "latent-mix")
     clustering = {
-        "--embedding": None if drawn else verb.embedding,
+        "--embedding": None if drawn or recipe.learner == "encoder" else verb.embedding,
         "--partition": verb.partition,
         "--clusters": verb.clusters,
         "--partitions": verb.partitions,
@@ -162,7 +166,11 @@ def run_learn(verb: Learn, began: float) -> int:
             f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s from {manifest['plan']['n_images']} images, labels seen: "
             f"{sum(manifest['labels_seen'].values())}"
         )
-        say(f"the procedure is in {verb.out}, a picture of proposed tasks in {verb.out / 'tasks.png'}")
+        if manifest["encoder"]:
+            say(f"the encoder {manifest['encoder']['name']} was trained by others; labels it has seen: {manifest['encoder']['labels']}")
+        pictures = {"proposed tasks": verb.out / "tasks.png", "the embedding": verb.out / "embedding.png"}
+        told = "".join(f", a picture of {what} in {path}" for what, path in pictures.items() if path.is_file())
+        say(f"the procedure is in {verb.out}{told}")
     return 0
 
 

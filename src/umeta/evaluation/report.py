@@ -23,6 +23,7 @@ class Row:
         labels_seen: Labels that the method saw before the task's own support set.
         overlap: Test images that were in the training pool; not 0 only if the user allowed it.
         ece: Expected calibration error of its probabilities, a fraction; None where it was not measured.
+        encoder_labels: What labels an encoder that others trained has seen, which the method stands on; empty if there is none.
         curve: Mean accuracy and half-width after every adaptation step, from step 0.
         per_task: Accuracy of every task at the last step, for paired comparison.
     """
@@ -38,6 +39,7 @@ class Row:
     labels_seen: int = 0
     overlap: int = 0
     ece: float | None = None
+    encoder_labels: str = ""
     curve: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     per_task: tuple[float, ...] = field(default=(), repr=False)
 
@@ -91,10 +93,17 @@ class Report:
         names = ("benchmark", "protocol", "seed", "method", "n_way", "k_shot", "n_query", "step", "accuracy", "ci95")
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*names, "n_tasks", "transductive", "labels_seen", "overlap", "ece"])
+            writer.writerow([*names, "n_tasks", "transductive", "labels_seen", "overlap", "ece", "encoder_labels"])
             for row in self.rows:
                 head = [self.benchmark, self.protocol, self.seed, row.method, row.n_way, row.k_shot, row.n_query]
-                tail = [row.n_tasks, row.transductive, row.labels_seen, row.overlap, "" if row.ece is None else f"{row.ece:.6f}"]
+                tail = [
+                    row.n_tasks,
+                    row.transductive,
+                    row.labels_seen,
+                    row.overlap,
+                    "" if row.ece is None else f"{row.ece:.6f}",
+                    row.encoder_labels,
+                ]
                 for step, (accuracy, ci95) in enumerate(row.curve or [(row.accuracy, row.ci95)]):
                     writer.writerow([*head, step, f"{accuracy:.6f}", f"{ci95:.6f}", *tail])
 
@@ -110,7 +119,7 @@ class Report:
                 [
                     method,
                     *(cells.get((method, n, k), "-") for n, k in kinds),
-                    str(own[0].labels_seen),
+                    f"{own[0].labels_seen}, encoder: {own[0].encoder_labels}" if own[0].encoder_labels else str(own[0].labels_seen),
                     "/".join(map(str, n_tasks)),
                     "yes" if own[0].transductive else "no",
                 ]

@@ -1,11 +1,16 @@
-"""Knows how proposed tasks look to a person: a picture of supports and queries."""
+"""Knows how proposed tasks and embeddings look to a person: a picture of supports and queries, or a table of images."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
+from umeta.core.rng import Rng
+from umeta.images.embed.encoder import to_float
 from umeta.images.episode import Episodes
 
 GAP = 2
@@ -24,6 +29,22 @@ def draw_tasks(tasks: Episodes, path: Path, *, scale: int = 2) -> None:
     rows = [part for block in blocks for part in (block, gap)][:-1]
     sheet = Image.fromarray(np.concatenate(rows))
     sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST).save(path)
+
+
+def draw_table(images: Float[Tensor, "rows columns c h w"], path: Path, *, scale: int = 2) -> None:
+    """Write a PNG of a table of images with values in `[0, 1]`."""
+    block = draw_block((images * 255).round().byte().numpy().swapaxes(0, 1), 0)
+    sheet = Image.fromarray(block)
+    sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.NEAREST).save(path)
+
+
+def neighbor_table(
+    matrix: Float[Tensor, "n dim"], images: NDArray[np.uint8], rng: Rng, *, n_rows: int = 10, n_columns: int = 10
+) -> Float[Tensor, "rows columns c h w"]:
+    """Return images, one a row, each followed by those nearest to it in an embedding."""
+    chosen = torch.from_numpy(rng.numpy().permutation(len(images))[:n_rows])
+    near = torch.cdist(matrix[chosen].float(), matrix.float()).argsort(1)[:, :n_columns]
+    return to_float(torch.from_numpy(np.array(images[near.numpy()])))
 
 
 def draw_block(task: NDArray[np.uint8], k_shot: int) -> NDArray[np.uint8]:

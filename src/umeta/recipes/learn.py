@@ -15,8 +15,11 @@ from umeta.core.memory import keep_large_blocks
 from umeta.core.progress import Quiet, Reporter
 from umeta.images.cache import build_cache
 from umeta.images.embed.embedding import Embedding
+from umeta.images.embed.outside import OutsideEncoder
+from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.procedure import ImageLearningProcedure, Preparation
 from umeta.images.sheet import draw_tasks
+from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.request import Plan, Request, cautions, image_sizes, read_source
@@ -76,24 +79,36 @@ def learn(
         reporter.note(found.told())
         for caution in cautions(request, found):
             reporter.note(caution)
-        tasks = work.tasks(cache, labels, found)
-        found = replace(found, n_way=tasks.n_way)
-        learned, tasks = work.practice(tasks, found)
-        agreement = work.agreement(tasks.pool)
-        reached = agreement(learned.encoder)
-        reporter.note(f"two views of an image agree on {reached:.1%} of its neighbors (by chance {agreement.chance:.1%}); no label says so")
-        if reached < NEAR_CHANCE * agreement.chance:
+        tasks: PartitionTasks | InstanceTasks | None = None
+        learned: ImageProcedure
+        reached = None
+        if request.recipe.learner == "encoder":
+            learned = work.adopted(cache)
+        else:
+            tasks = work.tasks(cache, labels, found)
+            found = replace(found, n_way=tasks.n_way)
+            learned, tasks = work.practice(tasks, found)
+            agreement = work.agreement(tasks.pool)
+            reached = round(agreement(learned.encoder), 4)
             reporter.note(
-                "that is little more than chance: the learner has collapsed, or the images are too much alike; its answers mean little"
+                f"two views of an image agree on {reached:.1%} of its neighbors (by chance {agreement.chance:.1%}); no label says so"
             )
+            if reached < NEAR_CHANCE * agreement.chance:
+                reporter.note(
+                    "that is little more than chance: the learner has collapsed, or the images are too much alike; its answers mean little"
+                )
+            draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
         procedure = ImageLearningProcedure(learned, Preparation(found.channels, found.side), request.recipe.name)
         procedure.save(out / "procedure")
-        draw_tasks(tasks.sample_batch(work.rng.fork("sheet"), 3), out / "tasks.png")
-        method = None
+        method, outside = None, None
         files = {"procedure": out / "procedure" / "tensors.safetensors", "pool": out / "cache" / "hashes.npy"}
         if (out / "embedding").is_dir():
             files["embedding"] = out / "embedding" / "tensors.safetensors"
-            method = Embedding.read(out / "embedding").method
+            embedding = Embedding.read(out / "embedding")
+            method = embedding.method
+            if isinstance(embedding.encoder, OutsideEncoder):
+                outside = embedding.encoder.describe()
+                reporter.note(f"the encoder {outside['name']} was trained by others; labels it has seen: {outside['labels']}")
         run.finish(
             {
                 "status": "complete",
@@ -103,9 +118,10 @@ def learn(
                 "seed": request.seed,
                 "plan": asdict(found),
                 "steps": run.steps(),
-                "agreement": round(reached, 4),
+                "agreement": reached,
                 "n_partitions": tasks.partitions.n_partitions if isinstance(tasks, PartitionTasks) else 0,
                 "papers": papers_used(request, method),
+                "encoder": outside,
                 "labels_seen": {"meta_train": 0 if labels is None else labels.shape[1], "meta_val": 0},
                 "skipped": cache.info["n_skipped"],
                 "threads": torch.get_num_threads(),

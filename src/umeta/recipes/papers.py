@@ -19,6 +19,30 @@ BIBTEX = {
   eprint    = {1807.07543},
   archivePrefix = {arXiv}
 }""",
+    "donahue2017bigan": """@inproceedings{donahue2017bigan,
+  title     = {Adversarial Feature Learning},
+  author    = {Donahue, Jeff and Kr{\\"a}henb{\\"u}hl, Philipp and Darrell, Trevor},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  eprint    = {1605.09782},
+  archivePrefix = {arXiv}
+}""",
+    "chen2016infogan": """@inproceedings{chen2016infogan,
+  title     = {{InfoGAN}: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets},
+  author    = {Chen, Xi and Duan, Yan and Houthooft, Rein and Schulman, John and Sutskever, Ilya and Abbeel, Pieter},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  eprint    = {1606.03657},
+  archivePrefix = {arXiv}
+}""",
+    "caron2018deepcluster": """@inproceedings{caron2018deepcluster,
+  title     = {Deep Clustering for Unsupervised Learning of Visual Features},
+  author    = {Caron, Mathilde and Bojanowski, Piotr and Joulin, Armand and Douze, Matthijs},
+  booktitle = {European Conference on Computer Vision},
+  year      = {2018},
+  eprint    = {1807.05520},
+  archivePrefix = {arXiv}
+}""",
     "snell2017protonets": """@inproceedings{snell2017protonets,
   title     = {Prototypical Networks for Few-shot Learning},
   author    = {Snell, Jake and Swersky, Kevin and Zemel, Richard},
@@ -143,6 +167,12 @@ BIBTEX = {
   eprint    = {1903.03096},
   archivePrefix = {arXiv}
 }""",
+    "wang2019simpleshot": """@article{wang2019simpleshot,
+  title   = {SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning},
+  author  = {Wang, Yan and Chao, Wei-Lun and Weinberger, Kilian Q. and van der Maaten, Laurens},
+  journal = {arXiv:1911.04623},
+  year    = {2019}
+}""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
   author  = {Lake, Brenden M. and Salakhutdinov, Ruslan and Tenenbaum, Joshua B.},
@@ -222,6 +252,14 @@ BIBTEX = {
 }""",
 }
 
+EMBEDDING = {
+    "acai": "berthelot2018acai",
+    "bigan": "donahue2017bigan",
+    "deepcluster": "caron2018deepcluster",
+    "infogan": "chen2016infogan",
+    "vae": "kingma2014vae",
+}
+
 DATA = {
     "celeba": ["liu2015celeba"],
     "mini-imagenet": ["vinyals2016matching", "ravi2017optimization"],
@@ -237,7 +275,8 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
         request: What was learned, from what.
         embedding: The method that made the embedding; None if there is none.
     """
-    keys = [key for key in request.recipe.papers if key != "berthelot2018acai" or embedding == "acai"]
     recipe = request.recipe
-    clustered = embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans"
+    keys = [key for key in recipe.papers if key not in EMBEDDING.values()]
+    keys += [EMBEDDING[embedding]] if embedding in EMBEDDING else []
+    clustered = embedding == "deepcluster" or (embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans")
     return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])

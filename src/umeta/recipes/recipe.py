@@ -7,6 +7,7 @@ from typing import Literal
 
 from umeta.core.errors import InputError
 from umeta.functional.prototypes import Metric
+from umeta.images.embed.outside import NOT_STATED
 from umeta.images.nets.conv4 import Normalization
 
 
@@ -18,13 +19,16 @@ class Recipe:
         name: What it is called.
         summary: One line for `umeta recipes`.
         papers: Keys in `papers.BIBTEX`.
-        learner: Who practices; "in-context" are ProtoNets whose network, once trained, is frozen under a transformer that practices next.
+        learner: Who practices; "in-context" are ProtoNets whose network, once trained, is frozen under a transformer that practices next;
+            "encoder" does not practice: prototypes on the encoder of the embedding.
         downsample: Of a ProtoNets' Conv4: "pool" as published, "stem" or "stride", several times faster and a little less accurate; "auto"
             is "pool", or "stem" where the budget is short.
-        proposal: "instances": every image a class; "clusters" of an embedding; or "truth": the labels of a benchmark, for a supervised
-            oracle.
-        embedding: "acai"; "vae"; "pixels", contrast-normalized and whitened; "contrast", not whitened; the path of an `.npz`; or that of
-            another run whose embedding is used again.
+        proposal: "instances": every image a class; "clusters" of an embedding; "truth": the labels of a benchmark, for a supervised
+            oracle; or "none", where nobody practices.
+        embedding: "acai", "bigan", "infogan", "deepcluster" or "vae"; "pixels", contrast-normalized and whitened; "contrast", not
+            whitened; the path of an `.npz`; the path of another run whose embedding is used again; or a network that others trained:
+            "hf:NAME", "hf:FOLDER", "onnx:FILE" or the path of an `.onnx`.
+        encoder_labels: What labels such a network has seen, in the words of who gives it.
         partition: How an embedding is cut into clusters: "kmeans", "hyperplanes", or "random" labels, which need no embedding.
         n_clusters: k of k-means and of random labels, fewer where the pool is small; of several numbers each partition takes the next.
         margin: Of hyperplanes, in standard deviations; images nearer to one are in no cluster.
@@ -66,10 +70,11 @@ class Recipe:
     name: str
     summary: str
     papers: tuple[str, ...]
-    learner: Literal["protonets", "maml", "psco", "in-context"]
+    learner: Literal["protonets", "maml", "psco", "in-context", "encoder"]
     downsample: Literal["pool", "stem", "stride", "auto"] = "pool"
-    proposal: Literal["instances", "clusters", "truth"] = "clusters"
+    proposal: Literal["instances", "clusters", "truth", "none"] = "clusters"
     embedding: str = "acai"
+    encoder_labels: str = NOT_STATED
     partition: Literal["kmeans", "hyperplanes", "random"] = "kmeans"
     n_clusters: int | tuple[int, ...] = 500
     margin: float = 0.3
@@ -327,6 +332,19 @@ def semi_protonets() -> Recipe:
     )
 
 
+def encoder_prototypes() -> Recipe:
+    """No practice: prototypes by the cosine on a frozen encoder, around the mean of the pool's images (SimpleShot)."""
+    return Recipe(
+        name="encoder-prototypes",
+        summary="no practice: prototypes on a frozen encoder, such as one that others trained (--embedding hf:..., onnx:...)",
+        papers=("snell2017protonets", "wang2019simpleshot"),
+        learner="encoder",
+        proposal="none",
+        embedding="deepcluster",
+        embedding_share=0.9,
+    )
+
+
 def oracle_protonets() -> Recipe:
     """ProtoNets on the true classes of a benchmark: the supervised bound."""
     return Recipe(
@@ -367,10 +385,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "cactus-anil": cactus_anil,
     "cactus-meta-sgd": cactus_meta_sgd,
     "cactus-protomaml": cactus_protomaml,
-    )
-
-
     "semi-protonets": semi_protonets,
+    "encoder-prototypes": encoder_prototypes,
     "oracle-protonets": oracle_protonets,
     "oracle-maml": oracle_maml,
 }

@@ -11,6 +11,8 @@ from umeta.benchmarks.benchmark import benchmark_names, check_protocol, did_you_
 from umeta.benchmarks.oracle import class_sizes
 from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
+from umeta.images.embed.outside import USUAL_SIDE, is_outside
+from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.source import ArraySource, ImageSource, open_source
 from umeta.recipes.recipe import Recipe, get_recipe
 
@@ -56,7 +58,7 @@ class Plan:
         channels: 1 or 3.
         side: In pixels.
         n_clusters: k of a partition, or several that partitions take in turn; 0 for an oracle, or where every image is a class.
-        n_way: Classes per practice task.
+        n_way: Classes per practice task; 0 where nobody practices.
         n_query: Queries per class.
         n_turns: Orientations of each image that are classes of their own.
         augment: A key of `VIEWS`, "latent-noise", "latent-mix", or "none".
@@ -85,6 +87,8 @@ class Plan:
         recipe = request.recipe
         n, channels, side = len(cache.images), cache.images.shape[1], cache.images.shape[2]
         drawings = are_drawings(cache.images)
+        if recipe.proposal == "none":
+            return cls(n, channels, side, n_clusters=0, n_way=0, n_query=0, n_turns=1, augment="none", downsample="pool")
         whole = cls(
             n_images=n,
             channels=channels,
@@ -149,6 +153,8 @@ class Plan:
         if self.n_turns > 1:
             kinds += f", each in {self.n_turns} orientations"
         images = f"{self.n_images} {'gray' if self.channels == 1 else 'color'} images of {self.side}x{self.side}"
+        if not self.n_way:
+            return f"{images}, no practice"
         queries = f"{self.n_query} {'query' if self.n_query == 1 else 'queries'} a class"
         views = "" if self.augment == "none" else f", views as of {self.augment}"
         rounds = f", {self.n_rounds} rounds with neighbors" if self.n_rounds else ""
@@ -181,6 +187,8 @@ def image_sizes(request: Request) -> ImageSizes:
         sizes["color_size"] = PHOTO_SIDE
         if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
             sizes["kept_up_to"] = PHOTO_SIDE
+    elif request.recipe.proposal == "none" and is_outside(request.recipe.embedding):
+        sizes["color_size"] = sizes["kept_up_to"] = USUAL_SIDE
     return sizes
 
 
@@ -265,8 +273,11 @@ def resolve(
         raise InputError("the budget must be positive and steps at least 1")
     full = get_recipe(recipe) if isinstance(recipe, str) else recipe
     made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
-    if full.embedding not in ("acai", "vae", "pixels", "contrast") and not made_elsewhere:
-        raise InputError(f"no embedding {full.embedding!r}; give acai, vae, pixels, contrast, an .npz file, or a run folder that has one")
+    if full.embedding not in (*EMBEDDERS, "pixels", "contrast") and not made_elsewhere and not is_outside(full.embedding):
+        raise InputError(
+            f"no embedding {full.embedding!r}; give {', '.join(EMBEDDERS)}, pixels, contrast, an .npz file, a run folder that has one, "
+            "or an encoder of others: hf:NAME or onnx:FILE"
+        )
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)

@@ -36,6 +36,7 @@ from umeta.images.tasks.partition_tasks import PartitionTasks
 
 SCRATCH_TASKS = 50
 SCRATCH_STEPS = 100
+INDEPENDENT = ("pixels knn", "from scratch")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     if question.baselines:
         found = _baselines(run, shipped, question.n_tasks).items()
         methods |= {name: Method(baseline, n) for name, (baseline, n) in found if question.methods is None or name in question.methods}
+    encoder_labels = (manifest.get("encoder") or {}).get("labels", "")
     rows: list[Row] = []
     kinds = _task_kinds(benchmark, protocol, held_out, question, shipped)
     total, done = len(kinds) * len(methods), 0
@@ -146,7 +148,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
             rng = Rng.from_seed(question.task_seed).fork(f"{tasks.n_way}-{tasks.k_shot}")
             n, measure = min(method.n_tasks, tasks.n_fixed or method.n_tasks), Measure(method.calibration)
             scores = evaluate(method.procedure, tasks.tasks, measure, n_tasks=n, rng=rng, on_progress=reporter.update)
-            rows.append(_row(name, tasks, method, scores, measure.error(), overlap))
+            row = _row(name, tasks, method, scores, measure.error(), overlap)
+            rows.append(row if name in INDEPENDENT else replace(row, encoder_labels=encoder_labels))
             done += 1
     facts: dict[str, Any] = {
         "meta_test_classes": held_out.n_classes,

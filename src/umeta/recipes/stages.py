@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,31 +22,36 @@ from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
+from umeta.functional.prototypes import Metric
 from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
-from umeta.images.embed.acai import Acai
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
+from umeta.images.embed.outside import OutsideEncoder, is_outside
 from umeta.images.embed.pixels import PixelsZca
-from umeta.images.embed.vae import Vae, VaeEncoder
+from umeta.images.embed.registry import EMBEDDERS
+from umeta.images.embed.training import fit
+from umeta.images.embed.vae import VaeEncoder
 from umeta.images.episode import Augmentation, Episode, Pool
 from umeta.images.learners.adaptation import InnerLoop
 from umeta.images.learners.classifier import ImageProcedure
+from umeta.images.learners.heads import HEADS
 from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import Maml
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.partition.hyperplanes import HyperplanePartitioner
 from umeta.images.nets.net import NetConfig
 from umeta.images.nets.resnet12 import ResNet12Config
+from umeta.images.partition.hyperplanes import HyperplanePartitioner
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
 from umeta.images.partition.shuffled import RandomPartitioner
+from umeta.images.sheet import draw_table, neighbor_table
 from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.latents import LatentViews
@@ -115,31 +121,32 @@ class Learning:
         if folder.is_dir():
             return Embedding.read(folder, pool)
         method, rng = self.recipe.embedding, self.rng.fork("embedding")
-        channels, side = cache.images.shape[1], cache.images.shape[2]
-        if method == "acai":
-            acai = Acai()
-            state = acai.init(channels, side, rng.fork("init"))
+        if method in EMBEDDERS:
+            embedder = EMBEDDERS[method]("drawings" if are_drawings(cache.images) else "photos")
+            state = embedder.init(cache.images, rng.fork("init"))
             pace = self.pace("embedding", self.recipe.embedding_share)
-            start, observer = self.observed("embedding", pace, "reconstruction_error", state)
-            encoder = acai.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
+            start, observer = self.observed("embedding", pace, embedder.shown, state)
+            state = fit(embedder, cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
-            made = Embedding(embed_all(encoder, cache.images), pool, "acai", encoder, acai.describe(channels, side))
-        elif method == "vae":
-            vae = Vae()
-            state = vae.init(cache.images, rng.fork("init"))
-            pace = self.pace("embedding", self.recipe.embedding_share)
-            start, observer = self.observed("embedding", pace, vae.shown, state)
-            net = vae.fit(cache.images, pace, rng, state=state, start=start, observer=observer)
-            observer.close()
-            made = Embedding(embed_all(net, cache.images), pool, method, net, net.describe())
+            encoder = embedder.encoder(state, cache.images)
+            made = Embedding(embed_all(encoder, cache.images), pool, method, encoder)
+            table = embedder.picture(state, cache.images, rng.fork("picture"))
         elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
-            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened, whitened.describe())
+            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened)
+        elif is_outside(method):
+            self.reporter.stage("embedding")
+            taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
+            counted = partial(self.counted, what="images embedded")
+            made = Embedding(embed_all(taken, cache.images, batch_size=64, on_progress=counted), pool, taken.kind, taken)
         elif method.endswith(".npz"):
-            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None, {})
+            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
         else:
             made = Embedding.read(Path(method) / "embedding", pool)
+        if method not in EMBEDDERS:
+            table = neighbor_table(made.matrix, cache.images, rng.fork("picture"))
+        draw_table(table, self.run.path / "embedding.png")
         made.write(folder)
         return made
 
@@ -204,6 +211,13 @@ class Learning:
                 f"{plan.augment} needs an embedding that can draw its codes; give --embedding vae, not {self.recipe.embedding}"
             )
         return LatentViews(autoencoder, "noise" if plan.augment == "latent-noise" else "mix")
+
+    def adopted(self, cache: ImageCache) -> PrototypeProcedure:
+        """Return prototypes on the encoder of the embedding, around the mean of the pool; nobody practices."""
+        embedding = self.embedding(cache)
+        if embedding.encoder is None:
+            raise InputError(f"{self.recipe.embedding} is a matrix without an encoder, so new images cannot be compared; name an encoder")
+        return PrototypeProcedure(embedding.encoder, HEADS["center"](Metric(), lambda: embedding.matrix.mean(0)))
 
     def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""

@@ -14,14 +14,13 @@ from umeta.images.embed.pixels import PixelsZca
 def make(method, pool, rng):
     if method == "acai":
         acai = Acai(depth=2, latent=2)
-        encoder, settings = acai.encoder(acai.init(1, 28, rng)), acai.describe(1, 28)
+        encoder = acai.encoder(acai.init(pool.images, rng), pool.images)
     elif method == "pixels":
         encoder = PixelsZca.fit(pool.images)
-        settings = encoder.describe()
     else:
-        encoder, settings = None, {}
+        encoder = None
     matrix = embed_all(encoder, pool.images) if encoder else torch.rand(len(pool.images), 3, generator=rng.torch())
-    return Embedding(matrix, "abc", method, encoder, settings)
+    return Embedding(matrix, "abc", method, encoder)
 
 
 @pytest.mark.parametrize("method", ["acai", "pixels", "external"])

@@ -6,6 +6,7 @@ import torch
 
 from umeta.core.loop import Pace
 from umeta.images.embed.encoder import to_float
+from umeta.images.embed.training import fit
 from umeta.images.embed.vae import Vae, VaeEncoder
 
 VAE = Vae(n_dim=6, depth=4, width=8, kl_weight=0.1, batch_size=24, lr=5e-3)
@@ -40,7 +41,7 @@ def test_images_become_codes_and_codes_images_of_the_same_size(rng, channels, si
 def test_practice_lowers_the_loss_and_what_is_drawn_is_like_what_was_seen(tiny_pool, rng):
     observer = Recorder()
     pool = np.where(tiny_pool.images > 100, 255, 0).astype(np.uint8)
-    net = VAE.fit(pool, Pace(130), rng, observer=observer)
+    net = VAE.encoder(fit(VAE, pool, Pace(130), rng, observer=observer), pool)
     losses = [metrics["loss"] for metrics in observer.metrics]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3])
     images = to_float(torch.from_numpy(pool[::6]))
@@ -52,7 +53,7 @@ def test_practice_lowers_the_loss_and_what_is_drawn_is_like_what_was_seen(tiny_p
 
 
 def test_a_fit_follows_from_its_stream(tiny_pool, rng):
-    first, again = (VAE.fit(tiny_pool.images, Pace(3), rng).state_dict() for _ in range(2))
+    first, again = (fit(VAE, tiny_pool.images, Pace(3), rng).modules["vae"].state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 

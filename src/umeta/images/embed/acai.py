@@ -1,54 +1,61 @@
 """Knows how to learn an embedding in which images between two images look real: ACAI."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from umeta.core.loop import Observer, Pace, Position, train
 from umeta.core.metalearner import Metrics
 from umeta.core.precision import mixed_precision
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.autoencoding import acai_losses, mixing_coefficients
-from umeta.images.embed.encoder import to_float
+from umeta.images.embed.canvas import n_scales, to_canvas
+from umeta.images.embed.training import descend, draw_batch
 from umeta.images.nets.autoencoder import ConvDecoder, ConvEncoder
 
-
-def canvas_side(side: int) -> int:
-    """Return the side that the autoencoder works at: 32 for images up to 32 pixels, else 64."""
-    return 32 if side <= 32 else 64
-
-
-def to_canvas(images: Float[Tensor, "n c h h"]) -> Float[Tensor, "n c s s"]:
-    """Pad images with zeros, centered, or shrink larger ones, to the autoencoder's side."""
-    height, target = images.shape[-1], canvas_side(images.shape[-1])
-    if height > target:
-        return F.interpolate(images, size=(target, target), mode="bilinear", antialias=True, align_corners=False)
-    before = (target - height) // 2
-    after = target - height - before
-    return F.pad(images, (before, after, before, after)) if before or after else images
+N_ROWS, N_BETWEEN = 8, 8
 
 
 class AcaiEncoder(nn.Module):
-    """The encoder half of ACAI with its code laid out as one vector of `16 * latent` numbers."""
+    """The encoder half of ACAI with its code laid out as one vector of `16 * latent` numbers.
 
-    def __init__(self, layers: ConvEncoder) -> None:
+    Args:
+        channels: Of the images.
+        side: Of the images, in pixels.
+        depth: As of `Acai`.
+        latent: As of `Acai`.
+        generator: Draws the initial weights.
+    """
+
+    kind: ClassVar[str] = "acai"
+
+    def __init__(self, channels: int, side: int, depth: int, latent: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.layers = layers.eval()
+        self._settings = {"acai": {"depth": depth, "latent": latent}, "channels": channels, "side": side}
+        self.layers = ConvEncoder(channels, depth, latent, n_scales(side), generator)
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "n c h h"]) -> Float[Tensor, "n dim"]:
         """Embed images with values in `[0, 1]`."""
-        canvas = to_canvas(images).contiguous(memory_format=torch.channels_last)
-        out: Tensor = self.layers(canvas)
+        out: Tensor = self.layers(to_canvas(images))
         return out.flatten(1)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `restore` needs beside the tensors, JSON-ready."""
+        return self._settings
+
+    @classmethod
+    def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "AcaiEncoder":
+        """Rebuild the encoder from an artifact."""
+        encoder = cls(info["channels"], info["side"], info["acai"]["depth"], info["acai"]["latent"], torch.Generator())
+        encoder.load_state_dict(tensors)
+        return encoder.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,15 @@ class Acai:
     gamma: float = 0.2
     batch_size: int = 64
     lr: float = 3e-4
+    shown: ClassVar[str] = "reconstruction_error"
 
-    def init(self, channels: int, side: int, rng: Rng) -> ModuleState:
-        """Return fresh networks for images of `channels` x `side` x `side`."""
-        generator = rng.torch()
-        n_scales = 3 if canvas_side(side) == 32 else 4
-        encoder = ConvEncoder(channels, self.depth, self.latent, n_scales, generator)
-        decoder = ConvDecoder(channels, self.depth, self.latent, n_scales, generator)
-        critic = ConvEncoder(channels, self.depth, self.latent, n_scales, generator)
+    def init(self, images: NDArray[np.uint8], rng: Rng) -> ModuleState:
+        """Return fresh networks for the images of a pool."""
+        _, channels, side, _ = images.shape
+        generator, shape = rng.torch(), (channels, self.depth, self.latent, n_scales(side))
+        encoder = ConvEncoder(*shape, generator)
+        decoder = ConvDecoder(*shape, generator)
+        critic = ConvEncoder(*shape, generator)
         modules = {"encoder": encoder, "decoder": decoder, "critic": critic}
         for module in modules.values():
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -92,11 +100,11 @@ class Acai:
         }
         return ModuleState(modules, optimizers)
 
-    def step(self, state: ModuleState, images: Float[Tensor, "n c h h"], rng: Rng) -> tuple[ModuleState, Metrics]:
-        """Train autoencoder and critic on one batch of images with values in `[0, 1]`."""
+    def step(self, state: ModuleState, images: NDArray[np.uint8], index: int, rng: Rng) -> tuple[ModuleState, Metrics]:
+        """Train autoencoder and critic on one batch."""
         encoder, decoder, critic = (state.modules[name] for name in ("encoder", "decoder", "critic"))
-        canvas = to_canvas(images).contiguous(memory_format=torch.channels_last)
-        alpha = mixing_coefficients(len(canvas), rng.torch(), canvas.device)
+        canvas = to_canvas(draw_batch(images, self.batch_size, rng))
+        alpha = mixing_coefficients(len(canvas), rng.fork("alpha").torch(), canvas.device)
         with mixed_precision(canvas.device):
             autoencoder_loss, critic_loss, error = acai_losses(
                 canvas,
@@ -107,65 +115,26 @@ class Acai:
                 critic_weight=self.critic_weight,
                 gamma=self.gamma,
             )
-        losses = {"autoencoder_adam": autoencoder_loss, "critic_adam": critic_loss}
-        for name, loss in losses.items():
-            parameters = [p for group in state.optimizers[name].param_groups for p in group["params"]]
-            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                parameter.grad = gradient
-        for optimizer in state.optimizers.values():
-            optimizer.step()
+        descend(state, {"autoencoder_adam": autoencoder_loss, "critic_adam": critic_loss})
         return state, {
             "loss": autoencoder_loss.item(),
             "reconstruction_error": error.item(),
             "critic_loss": critic_loss.item(),
         }
 
-    def fit(
-        self,
-        images: NDArray[np.uint8],
-        pace: Pace,
-        rng: Rng,
-        *,
-        state: ModuleState | None = None,
-        start: Position | None = None,
-        observer: Observer | None = None,
-    ) -> AcaiEncoder:
-        """Learn an encoder from unlabeled images.
-
-        Args:
-            images: Shape [n, c, h, h]; may be memory-mapped.
-            pace: When the schedule ends.
-            rng: Step `i` draws its images and coefficients from `rng.fork("step", i)`.
-            state: The state to go on from; None starts afresh.
-            start: The position that `state` was saved at.
-            observer: Watches and saves.
-        """
-
-        def step(current: ModuleState, index: int) -> tuple[ModuleState, Metrics]:
-            stream = rng.fork("step", index)
-            chosen = stream.fork("images").numpy().integers(len(images), size=self.batch_size)
-            batch = to_float(torch.from_numpy(np.array(images[np.sort(chosen)])))
-            order = torch.randperm(len(batch), generator=stream.fork("order").torch())
-            return self.step(current, batch[order], stream.fork("alpha"))
-
-        first = state or self.init(images.shape[1], images.shape[2], rng.fork("init"))
-        final = train(first, step, pace, start=start, observer=observer)
-        return self.encoder(final)
-
-    def encoder(self, state: ModuleState) -> AcaiEncoder:
+    def encoder(self, state: ModuleState, images: NDArray[np.uint8]) -> AcaiEncoder:
         """Return the encoder of a trained state."""
-        module = state.modules["encoder"]
-        assert isinstance(module, ConvEncoder)
-        return AcaiEncoder(module)
+        settings = {"acai": {"depth": self.depth, "latent": self.latent}, "channels": images.shape[1], "side": images.shape[2]}
+        layers = {f"layers.{key}": value for key, value in state.modules["encoder"].state_dict().items()}
+        return AcaiEncoder.restore(settings, layers)
 
-    def describe(self, channels: int, side: int) -> dict[str, Any]:
-        """Return what `restore` needs beside the tensors, JSON-ready."""
-        return {"acai": asdict(self), "channels": channels, "side": side}
-
-    @classmethod
-    def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> AcaiEncoder:
-        """Rebuild the encoder from an artifact."""
-        state = cls(**info["acai"]).init(info["channels"], info["side"], Rng.from_seed(0))
-        encoder = AcaiEncoder(state.modules["encoder"])  # type: ignore[arg-type]
-        encoder.load_state_dict(tensors)
-        return encoder
+    @torch.no_grad()
+    def picture(self, state: ModuleState, images: NDArray[np.uint8], rng: Rng) -> Float[Tensor, "rows columns c h w"]:
+        """Return a row per pair of images: the first, both reconstructions with 6 interpolations between them, and the second."""
+        encoder, decoder = state.modules["encoder"], state.modules["decoder"]
+        canvas = to_canvas(draw_batch(images, 2 * N_ROWS, rng))
+        first, second = canvas.chunk(2)
+        between = torch.linspace(0, 1, N_BETWEEN).view(-1, 1, 1, 1)
+        codes = encoder(canvas)
+        drawn = [decoder(a.lerp(b, between)) for a, b in zip(*codes.chunk(2), strict=True)]
+        return torch.cat([first[:, None], torch.stack(drawn), second[:, None]], 1).clamp(0, 1)

@@ -1,5 +1,6 @@
 """Knows what an encoder is, and how a whole pool of images goes through one in bounded memory."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,12 @@ def quick(encoder: Encoder) -> Encoder:
 
 @torch.no_grad()
 def embed_all(
-    encoder: Encoder, images: NDArray[np.uint8], *, batch_size: int = 512, device: torch.device | str = "cpu"
+    encoder: Encoder,
+    images: NDArray[np.uint8],
+    *,
+    batch_size: int = 512,
+    device: torch.device | str = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "n dim"]:
     """Embed a pool of images, a batch at a time.
 
@@ -45,9 +51,12 @@ def embed_all(
         images: Shape [n, c, h, w]; may be memory-mapped, only one batch of it is held.
         batch_size: Images per call.
         device: Where the encoder computes; the result is on the CPU.
+        on_progress: Called with images done and in all.
     """
     parts = []
     for first in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.array(images[first : first + batch_size]))
         parts.append(encoder(to_float(batch.to(device))).cpu())
+        if on_progress:
+            on_progress(min(first + batch_size, len(images)), len(images))
     return torch.cat(parts)

@@ -1,7 +1,7 @@
 """Knows how raw pixels become an embedding: contrast normalization and whitening."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class PixelsZca(nn.Module):
         Coates and Ng 2012, "Learning feature representations with k-means", as in CACTUs' pixel baseline (epsilon 1e-5). Departure: images
         over 32 pixels are shrunk.
     """
+
+    kind: ClassVar[str] = "pixels"
 
     def __init__(self, n_dim: int) -> None:
         super().__init__()

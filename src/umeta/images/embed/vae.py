@@ -10,13 +10,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from umeta.core.loop import Observer, Pace, Position, train
 from umeta.core.metalearner import Metrics
 from umeta.core.precision import mixed_precision
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.autoencoding import vae_losses
-from umeta.images.embed.acai import canvas_side, to_canvas
+from umeta.images.embed.canvas import n_scales, to_canvas
 from umeta.images.embed.encoder import to_float
 from umeta.images.nets.autoencoder import ConvDecoder, ConvEncoder
 
@@ -45,15 +44,15 @@ class VaeEncoder(nn.Module):
         super().__init__()
         self._settings = {"channels": channels, "side": side, "n_dim": n_dim, "depth": depth, "width": width}
         self.side = side
-        n_scales = 3 if canvas_side(side) == 32 else 4
+        scales = n_scales(side)
         n_code = width * CODE_SIDE**2
-        self.encoder = ConvEncoder(channels, depth, width, n_scales, generator)
+        self.encoder = ConvEncoder(channels, depth, width, scales, generator)
         self.to_code = _linear(n_code, 2 * n_dim, generator)
         with torch.no_grad():
             # Codes begin with little noise; otherwise the decoder first learns to do without them.
             self.to_code.bias[n_dim:] = FIRST_LOG_VARIANCE
         self.from_code = _linear(n_dim, n_code, generator)
-        self.decoder = ConvDecoder(channels, depth, width, n_scales, generator)
+        self.decoder = ConvDecoder(channels, depth, width, scales, generator)
 
     def distribution(self, images: Float[Tensor, "n c h h"]) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim"]]:
         """Return mean and log-variance of each image's code."""
@@ -142,24 +141,6 @@ class Vae:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return state, {"loss": loss.item(), "reconstruction_error": error.item(), "divergence": divergence.item()}
-
-    def fit(
-        self,
-        images: NDArray[np.uint8],
-        pace: Pace,
-        rng: Rng,
-        *,
-        state: ModuleState | None = None,
-        start: Position | None = None,
-        observer: Observer | None = None,
-    ) -> VaeEncoder:
-        """Learn from unlabeled images; arguments as of `Acai.fit`."""
-
-        def step(current: ModuleState, index: int) -> tuple[ModuleState, Metrics]:
-            return self.step(current, images, index, rng.fork("step", index))
-
-        first = state or self.init(images, rng.fork("init"))
-        return self.encoder(train(first, step, pace, start=start, observer=observer), images)
 
     def encoder(self, state: ModuleState, images: NDArray[np.uint8]) -> VaeEncoder:
         """Return a copy of the network of a trained state."""

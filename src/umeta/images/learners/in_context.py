@@ -18,6 +18,7 @@ from umeta.images.episode import Episode, Episodes
 from umeta.images.learners.heads import InContext
 from umeta.images.learners.protonets import PrototypeProcedure, steps_taken
 from umeta.images.nets.context import ContextConfig, ContextTransformer
+from umeta.images.nets.conv4 import Conv4
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ContextLearner:
 
     def init(self, rng: Rng) -> ModuleState:
         """Return a fresh transformer, which moves nothing yet, and its optimizer."""
+        assert isinstance(self.encoder.net, Conv4)
         config = ContextConfig(self.encoder.net.config.n_dim, self.width, self.n_layers, self.n_heads)
         net = ContextTransformer(config, rng.torch())
         return ModuleState({"context": net}, {"adam": torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)})

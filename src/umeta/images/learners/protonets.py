@@ -17,6 +17,8 @@ from umeta.core.state import ModuleState
 from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric, resplit
 from umeta.images.embed.encoder import Encoder
+from umeta.images.embed.registry import restore_encoder
+from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
@@ -36,7 +38,7 @@ class PrototypeClassifier:
         n_way: Number of classes.
     """
 
-    net: Net
+    net: Net | StoredEncoder
     head: Head
     fitted: Fitted
     n_way: int
@@ -66,15 +68,15 @@ class PrototypeProcedure:
     """Adapt by averaging embedded examples, or as another head does: any number of classes, any and unequal shots.
 
     Attributes:
-        net: Embeds images; never changed.
+        net: Embeds images; never changed. A network that was practiced, or an encoder taken as it is.
         head: How a task is learned in the embedding.
     """
 
-    net: Net
+    net: Net | StoredEncoder
     head: Head = field(default_factory=Prototypes)
 
     @property
-    def encoder(self) -> Net:
+    def encoder(self) -> Net | StoredEncoder:
         """The network."""
         return self.net
 
@@ -106,10 +108,10 @@ class PrototypeProcedure:
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "PrototypeProcedure":
         """Rebuild from an artifact; one without a head, of earlier versions, has prototypes."""
-        net = build(restore_net(info["net"]), torch.Generator()).eval()
-        net.load_state_dict(restored(tensors, "net."))
+        weights, net = restored(tensors, "net."), info["net"]
         head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
-        return cls(net.requires_grad_(False), restore_head(head, restored(tensors, "head.")))
+        encoder = restore_encoder(net["kind"], net["settings"], weights) if "kind" in net else _rebuilt(restore_net(net), weights)
+        return cls(encoder, restore_head(head, restored(tensors, "head.")))
 
 
 def embedded(net: Encoder, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "n dim"]:
@@ -117,13 +119,14 @@ def embedded(net: Encoder, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "
     return images if images.ndim == 2 else torch.cat([net(part) for part in torch.split(images, AT_ONCE)])
 
 
-def _tensors(net: Net, head: Head) -> dict[str, Tensor]:
+def _tensors(net: Net | StoredEncoder, head: Head) -> dict[str, Tensor]:
     own = {f"head.{key}": value for key, value in head.tensors().items()}
     return own | {f"net.{key}": value for key, value in net.state_dict().items()}
 
 
-def _description(net: Net, head: Head) -> dict[str, Any]:
-    return {"type": "prototypes", "net": describe_net(net.config), "head": head.describe()}
+def _description(net: Net | StoredEncoder, head: Head) -> dict[str, Any]:
+    described = describe_net(net.config) if isinstance(net, Net) else {"kind": net.kind, "settings": net.describe()}
+    return {"type": "prototypes", "net": described, "head": head.describe()}
 
 
 def divided(
@@ -214,9 +217,13 @@ class ProtoNets:
 def frozen(net: nn.Module) -> Net:
     """Return a copy of a network for use, laid out as one that was read from disk."""
     assert isinstance(net, Net)
-    copy = build(net.config, torch.Generator()).eval()
-    copy.load_state_dict(net.state_dict())
-    return copy.requires_grad_(False)
+    return _rebuilt(net.config, net.state_dict())
+
+
+def _rebuilt(config: NetConfig, weights: Mapping[str, Tensor]) -> Net:
+    net = build(config, torch.Generator()).eval()
+    net.load_state_dict(weights)
+    return net.requires_grad_(False)
 
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> int:
