@@ -71,7 +71,7 @@ class _Patches(torch.autograd.Function):
         return _patches(maps)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:
         summed: Tensor = _Overlap.apply(slopes, *ctx.size)  # type: ignore[no-untyped-call]
         return summed
 
@@ -84,7 +84,7 @@ class _Overlap(torch.autograd.Function):
         return _overlap(patches, height, width)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None]:
         laid: Tensor = _Patches.apply(slopes)  # type: ignore[no-untyped-call]
         return laid, None, None
 
