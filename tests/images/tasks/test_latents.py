@@ -34,9 +34,10 @@ def test_noise_has_the_asked_spread(amount, spread):
 @pytest.mark.parametrize(("amount", "share"), [(None, 0.2), (0.6, 0.6)])
 def test_a_mix_goes_part_of_the_way_to_another_image(amount, share):
     images = torch.eye(16).view(16, 1, 4, 4)
-    mixed = LatentViews(Identity(), "mix", amount)(images, RNG).flatten(1)
-    assert torch.allclose(mixed.diagonal(), torch.full((16,), 1 - share))
-    assert torch.allclose((mixed - (1 - share) * torch.eye(16)).amax(1), torch.full((16,), share)), "and never to itself"
+    for number in range(20):
+        mixed = LatentViews(Identity(), "mix", amount)(images, RNG.fork("mix", number)).flatten(1)
+        assert torch.allclose(mixed.diagonal(), torch.full((16,), 1 - share)), "an image is never mixed with itself"
+        assert torch.allclose((mixed - (1 - share) * torch.eye(16)).amax(1), torch.full((16,), share))
     assert torch.equal(LatentViews(Identity(), "mix")(images[:1], RNG), images[:1])
 
 
