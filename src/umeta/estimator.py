@@ -132,9 +132,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         inner = procedure.procedure
         if self.run is not None and not isinstance(inner, PrototypeProcedure):
             raise InputError(f"{procedure.recipe} has no embedding, so vectors mean nothing to it; give images")
-        if self.run is not None and isinstance(inner, PrototypeProcedure) and inner.net.config.n_dim != X.shape[1]:
-            n_dim = inner.net.config.n_dim
-            raise InputError(f"X is {list(X.shape)}, but vectors of this run have {n_dim} dimensions; give images, or what `embed` returns")
+        if self.run is not None and isinstance(inner, PrototypeProcedure):
+            wanted = procedure.preparation
+            n_dim = inner.net(torch.zeros(1, wanted.channels, wanted.side, wanted.side)).shape[1]
+            if n_dim != X.shape[1]:
+                raise InputError(
+                    f"X is {list(X.shape)}, but vectors of this run have {n_dim} dimensions; give images, or what `embed` returns"
+                )
         return torch.from_numpy(np.ascontiguousarray(X))
 
     def _scores(self, X: Any) -> Tensor:  # noqa: N803
