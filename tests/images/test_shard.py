@@ -171,6 +171,8 @@ def broken(tmp_path, kind):
     if kind == "splits":
         (tmp_path / "d").mkdir()
         (tmp_path / "d/dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+        for split in ("train", "test"):
+            save_dataset(tmp_path / "d" / split, [pa.table({"image": structs(ENCODED)})])
         return tmp_path / "d"
     path = save_dataset(tmp_path / "saved", [pa.table({"image": structs(ENCODED)})])
     names = {"missing file": "gone.arrow", "outside": "../data.arrow", "damaged state": None}
@@ -187,7 +189,7 @@ def broken(tmp_path, kind):
         ("compressed tar", "cannot be read as an uncompressed tar"),
         ("not a parquet", "cannot be read as a Parquet file"),
         ("empty", r"no images found in .*a.tar"),
-        ("splits", r"holds several splits; give one: .*d/train, .*d/test"),
+        ("splits", r"holds several splits; give one: .*d/test, .*d/train"),
         ("missing file", "names gone.arrow, which is not an Arrow file in this folder"),
         ("outside", "which is not an Arrow file in this folder"),
         ("damaged state", "does not name the data files"),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -276,12 +277,13 @@ def read_process(source: str, horizon: int) -> TabularProcess:
         raise InputError(f"{source} does not exist; give an .npz file with `transitions` and `start`")
     try:
         content = np.load(path, allow_pickle=False)
-        if not isinstance(content, np.lib.npyio.NpzFile):
-            raise InputError(f"{source} is a single array, not an .npz; np.savez(file, transitions=..., start=...) writes one")
-        with content:
-            arrays = {name: content[name] for name in ("transitions", "start") if name in content}
+        archive = content if isinstance(content, np.lib.npyio.NpzFile) else None
+        with archive or nullcontext():
+            arrays = {name: archive[name] for name in ("transitions", "start") if name in archive} if archive else {}
     except (ValueError, OSError, EOFError, BadZipFile) as error:
         raise InputError(f"{source} cannot be read as arrays of numbers: {why_unreadable(error)}") from error
+    if archive is None:
+        raise InputError(f"{source} is a single array, not an .npz; np.savez(file, transitions=..., start=...) writes one")
     if len(arrays) < 2:
         raise InputError(f"{source} must hold `transitions` [n_states, n_actions, n_states] and `start` [n_states]; it lacks one")
     return TabularProcess.from_arrays(arrays["transitions"], arrays["start"], horizon)

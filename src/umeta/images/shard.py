@@ -242,10 +242,10 @@ def is_saved_dataset(path: Path) -> bool:
 
 
 def _saved_files(path: Path) -> list[Path]:
+    if (path / "dataset_dict.json").is_file():
+        splits = ", ".join(str(folder) for folder in sorted(path.iterdir()) if is_saved_dataset(folder))
+        raise InputError(f"{path} holds several splits; give one: {splits or 'there is none'}")
     try:
-        if (path / "dataset_dict.json").is_file():
-            splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
-            raise InputError(f"{path} holds several splits; give one: {', '.join(str(path / split) for split in splits)}")
         listed = [path / entry["filename"] for entry in json.loads((path / "state.json").read_text())["_data_files"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: its state.json does not name the data files of a saved dataset ({_one_line(error)})") from error

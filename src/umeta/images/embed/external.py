@@ -23,11 +23,12 @@ def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             key = next((key for key in KEYS if key in archive.files), None)
-            if key is None:
-                raise InputError(f"{path} has no array named {' or '.join(KEYS)}; it has {', '.join(archive.files) or 'none'}")
-            matrix = np.asarray(archive[key], np.float32)
+            found = ", ".join(archive.files)
+            matrix = np.asarray(archive[key], np.float32) if key is not None else None
     except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable .npz file of numbers ({type(error).__name__})") from error
+    if matrix is None:
+        raise InputError(f"{path} has no array named {' or '.join(KEYS)}; it has {found or 'none'}")
     if matrix.ndim != 2 or len(matrix) != n_images:
         raise InputError(
             f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image"
