@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from umeta.core.errors import InputError
 from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn as _learn
 from umeta.recipes.request import resolve
+from umeta.recipes.route import is_control_run, is_environment
 
 
 def learn(
@@ -24,7 +26,7 @@ def learn(
     """Propose tasks from unlabeled images, meta-train, and save the learning procedure; the same as the verb.
 
     Args:
-        source: A folder, an `.npz` with `images`, or a benchmark's name.
+        source: A folder, an `.npz` with `images`, a benchmark's name, or `env:ID`, an environment whose reward is not read.
         out: The run folder.
         recipe: A name that `umeta recipes` lists.
         budget: "90s", "20m" or "2h"; without it and `steps`, 20 minutes.
@@ -41,18 +43,29 @@ def learn(
         UmetaError: Of the kind that fits; its text says what to do.
     """
     budget_s = None if budget is None else seconds(budget)
+    if is_environment(str(source)):
+        if protocol is not None:
+            raise InputError("a protocol is for benchmarks of images; an environment has none")
+        from umeta.recipes.control.learn import ControlRequest, learn_control
+
+        wanted = ControlRequest.of(str(source), recipe, budget_s=budget_s, steps=steps, seed=seed)
+        return learn_control(wanted, Path(out), resume=resume, overwrite=overwrite)
     request = resolve(str(source), recipe, protocol=protocol, budget_s=budget_s, steps=steps, seed=seed)
     return _learn(request, Path(out), resume=resume, overwrite=overwrite)
 
 
-def load(run: str | Path, *, head: str | None = None) -> ImageLearningProcedure:
-    """Return the learning procedure of a finished run.
+def load(run: str | Path, *, head: str | None = None) -> Any:
+    """Return the learning procedure of a finished run: an `ImageLearningProcedure`, or in an environment a `ControlProcedure`.
 
     Args:
         run: The run folder.
         head: How it learns tasks in the run's embedding: "prototypes", "power", "center", "tune" or "em" (transductive: what is predicted
             for an image depends on the images given with it); None as it was learned.
     """
+    if is_control_run(Path(run)):
+        from umeta.control.learners.shipped import load_procedure
+
+        return load_procedure(run)
     procedure = ImageLearningProcedure.load(run)
     return procedure if head is None else procedure.with_head(head, run)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from umeta.functional.statistics import mean_ci95, paired_difference
+from umeta.functional.statistics import bootstrap_interval, interquartile_mean, mean_ci95, paired_difference
 
 
 def test_mean_and_interval_by_hand():
@@ -34,3 +34,19 @@ def test_paired_differences_cancel_what_tasks_share():
     assert paired_difference([1.0, 0.0], [0.0, 0.0]) == (0.5, pytest.approx(1.96 * math.sqrt(0.5) / math.sqrt(2)))
     with pytest.raises(ValueError, match="1 against 2"):
         paired_difference([0.1], [0.1, 0.2])
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
+    assert interquartile_mean([100.0, 1.0, 2.0, -7.0]) == 1.5
+    assert interquartile_mean([3.0]) == 3.0
+    assert interquartile_mean(range(8)) == 3.5
+    with pytest.raises(ValueError, match="at least one value"):
+        interquartile_mean([])
+
+
+def test_the_bootstrap_interval_of_a_mean_is_that_of_the_normal():
+    draws = np.random.default_rng(0).normal(size=400)
+    low, high = bootstrap_interval(draws, np.mean, np.random.default_rng(1))
+    mean, half = mean_ci95(draws)
+    assert low == pytest.approx(mean - half, abs=0.02) and high == pytest.approx(mean + half, abs=0.02)
+    assert bootstrap_interval(draws, np.mean, np.random.default_rng(1)) == (low, high)

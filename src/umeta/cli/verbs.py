@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from tyro.conf import Positional, arg
 
 from umeta.cli.theory import Theory
+from umeta.recipes.route import is_control_run, is_environment
 
 Head = Literal["prototypes", "power", "center", "tune", "em"]
 
@@ -55,10 +56,17 @@ class Demo:
     """Time to learn."""
     seed: Annotated[int, arg(metavar="N")] = 0
     """Of all randomness."""
+    control: bool = False
+    """Instead: learn to move a point without a reward, then follow rewards that people wrote."""
 
     def run(self) -> int:
         """Do it."""
         began = time.monotonic()
+        if self.control:
+            from umeta.cli.control_demo import run_control_demo
+            from umeta.recipes.budget import seconds as seconds_of
+
+            return run_control_demo(self.out, seconds_of(self.budget), self.seed, began)
         from umeta.cli.demo import run_demo
         from umeta.recipes.budget import seconds
 
@@ -71,12 +79,16 @@ class Inspect:
 
     example: ClassVar[str] = "umeta inspect photos/"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder, an .npz, or a benchmark's name."""
+    """A folder, an .npz, a benchmark's name, or env:ID."""
     json: bool = False
     """Print one JSON object."""
 
     def run(self) -> int:
         """Do it."""
+        if is_environment(self.source):
+            from umeta.cli import control_work
+
+            return control_work.run_inspect(self)
         from umeta.cli.show import inspection_text
         from umeta.images.inspection import inspect_source
         from umeta.recipes.request import read_source, resolve
@@ -89,11 +101,11 @@ class Inspect:
 
 @dataclass(frozen=True)
 class Learn:
-    """Propose tasks from unlabeled images, practice on them, and save the learning procedure."""
+    """Propose tasks, from unlabeled images or in an environment without a reward, practice, and save the learning procedure."""
 
     example: ClassVar[str] = "umeta learn photos/ --out runs/photos --budget 20m"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder of images (folder names are not labels), an .npz with `images`, or a benchmark's name."""
+    """A folder of images (folder names are not labels), an .npz with `images`, a benchmark's name, or env:ID, an environment."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """The run folder."""
     recipe: Annotated[str, arg(metavar="NAME")] = "default"
@@ -134,6 +146,10 @@ class Learn:
     def run(self) -> int:
         """Do it."""
         began = time.monotonic()
+        if is_environment(self.source):
+            from umeta.cli import control_work
+
+            return control_work.run_learn(self, began)
         from umeta.cli.work import run_learn
 
         return run_learn(self, began)
@@ -141,7 +157,7 @@ class Learn:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a run on held-out tasks that people labeled."""
+    """Score a run on held-out tasks that people labeled, or whose rewards people wrote."""
 
     example: ClassVar[str] = "umeta evaluate runs/proto --on omniglot --protocol cactus --queries 5 --baselines"
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
@@ -156,8 +172,8 @@ class Evaluate:
     """Support images per class."""
     queries: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Query images per class."""
-    tasks: Annotated[int, arg(metavar="N")] = 1000
-    """Tasks of each kind."""
+    tasks: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Tasks of each kind; 1000 of images, 40 in an environment."""
     task_seed: Annotated[int, arg(metavar="N")] = 0
     """Which tasks are drawn."""
     head: Annotated[tuple[Head, ...], arg(metavar="NAME...", help_behavior_hint="")] = ()
@@ -175,6 +191,10 @@ class Evaluate:
 
     def run(self) -> int:
         """Do it."""
+        if is_control_run(self.run_folder):
+            from umeta.cli import control_work
+
+            return control_work.run_evaluate(self)
         from umeta.cli.work import run_evaluate
 
         return run_evaluate(self)
@@ -182,24 +202,32 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Adapt:
-    """Learn a classifier from a few labeled images."""
+    """Learn a classifier from a few labeled images, or in an environment to follow a reward."""
 
     example: ClassVar[str] = "umeta adapt runs/photos --support labeled/ --out my-classifier"
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
-    support: Annotated[Path, arg(metavar="DIR")]
-    """DIR/<class name>/<image>: the folder's name is the label."""
     out: Annotated[Path, arg(metavar="FOLDER")]
-    """Where the classifier goes."""
+    """Where the classifier, or the agent, goes."""
+    support: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")] = None
+    """DIR/<class name>/<image>: the folder's name is the label."""
+    reward: Annotated[str | None, arg(metavar="FILE.py:NAME", help_behavior_hint="")] = None
+    """Of a run in an environment: reward(observation, action, reached), called with batches of tensors."""
+    episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Of a run in an environment: episodes to learn the reward in; default as it was trained to."""
     head: Annotated[Head | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned in the run's embedding; the names are those of `evaluate`."""
     overwrite: bool = False
-    """Replace a classifier that is there."""
+    """Replace a classifier or an agent that is there."""
     json: bool = False
     """Print one JSON object."""
 
     def run(self) -> int:
         """Do it."""
+        if is_control_run(self.run_folder):
+            from umeta.cli import control_work
+
+            return control_work.run_adapt(self)
         from umeta.cli.work import run_adapt
 
         return run_adapt(self)
@@ -222,6 +250,27 @@ class Predict:
         from umeta.cli.work import run_predict
 
         return run_predict(self)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Show what an adapted agent does: one episode as a video."""
+
+    example: ClassVar[str] = "umeta rollout agent --video out.gif"
+    agent: Annotated[Positional[Path], arg(metavar="AGENT")]
+    """What `adapt` wrote in an environment."""
+    video: Annotated[Path, arg(metavar="FILE")]
+    """A .gif, or a .mp4 where ffmpeg is installed."""
+    seed: Annotated[int, arg(metavar="N")] = 0
+    """Of the episode."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run(self) -> int:
+        """Do it."""
+        from umeta.cli.control_work import run_rollout
+
+        return run_rollout(self)
 
 
 @dataclass(frozen=True)
@@ -258,9 +307,10 @@ class Recipes:
         from dataclasses import asdict
 
         from umeta.evaluation.report import align
+        from umeta.recipes.control.recipe import CONTROL_RECIPES
         from umeta.recipes.recipe import RECIPES
 
-        made = {name: make() for name, make in RECIPES.items()}
+        made = {name: make() for name, make in (*RECIPES.items(), *CONTROL_RECIPES.items())}
         if self.json:
             say_json({"recipes": {name: asdict(recipe) for name, recipe in made.items()}})
         else:
@@ -292,6 +342,7 @@ VERBS: dict[str, type[Verb]] = {
     "evaluate": Evaluate,
     "adapt": Adapt,
     "predict": Predict,
+    "rollout": Rollout,
     "compare": Compare,
     "theory": Theory,
     "recipes": Recipes,

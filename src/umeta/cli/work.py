@@ -140,7 +140,8 @@ def run_evaluate(verb: Evaluate) -> int:
     """Score and print."""
     from umeta.recipes.score import Question, score
 
-    at_least_1 = (verb.tasks, *(verb.shots or ()), 1 if verb.queries is None else verb.queries)
+    n_tasks = 1000 if verb.tasks is None else verb.tasks
+    at_least_1 = (n_tasks, *(verb.shots or ()), 1 if verb.queries is None else verb.queries)
     if min(at_least_1) < 1 or any(n < 2 for n in verb.ways or ()):
         raise InputError("--tasks, --shots and --queries must be at least 1, --ways at least 2")
     if verb.csv is not None and not verb.csv.absolute().parent.is_dir():
@@ -151,7 +152,7 @@ def run_evaluate(verb: Evaluate) -> int:
         ways=verb.ways,
         shots=verb.shots,
         queries=verb.queries,
-        n_tasks=verb.tasks,
+        n_tasks=n_tasks,
         baselines=verb.baselines,
         allow_overlap=verb.allow_overlap,
         norm=verb.norm,
@@ -176,6 +177,8 @@ def run_evaluate(verb: Evaluate) -> int:
 def run_adapt(verb: Adapt) -> int:
     """Read labeled images, adapt, and write the classifier."""
     procedure = load(verb.run_folder, head=verb.head)
+    if verb.reward is not None or verb.episodes is not None or verb.support is None:
+        raise InputError(f"{verb.run_folder} learned from images: give --support DIR, with DIR/<class name>/<image>, and no reward")
     if not verb.support.is_dir():
         raise InputError(f"{verb.support} is not a folder; give DIR/<class name>/<image>")
     if verb.out.exists():

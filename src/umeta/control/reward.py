@@ -37,6 +37,11 @@ class RewardTask:
         """What later episodes are scored by."""
         return self.reward
 
+    def rewarded(self, process: ControlledProcess, trajectories: Trajectories) -> Float[Tensor, "n_any n_episode n_step"]:
+        """Return the reward of every step of episodes, whatever they were run for; see `RewardTasks.rewards`."""
+        earned = self.reward(trajectories.observation, process.action.clip(trajectories.action), trajectories.reached)
+        return torch.where(trajectories.alive, earned, 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class RewardTasks(Sequence[RewardTask]):

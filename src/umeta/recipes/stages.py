@@ -43,11 +43,11 @@ from umeta.images.source import ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
+from umeta.recipes.pacing import Stages
 from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import Plan, Request, are_drawings, image_sizes, spread
 
 StateT = TypeVar("StateT", bound=TrainState)
-CLOSING_S = 1.0
 AGREEING_IMAGES = 2048
 NEAR_CHANCE = 1.5
 LEAST_KEPT = 0.9
@@ -61,25 +61,17 @@ class Learning:
     def __init__(self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
         self.request, self.recipe, self.run, self.reporter, self.stop = request, request.recipe, run, reporter, stop
         self.rng = Rng.from_seed(request.seed)
+        self.stages = Stages(request, run, reporter, stop)
 
     def pace(self, stage: str, share: float | None) -> Pace:
-        """Return a stage's pace: the steps asked for, or seconds up to a share of the budget (None: all that is left)."""
-        if self.request.steps is not None:
-            return Pace(n_steps=self.request.steps)
-        budget_s = self.request.budget_s
-        assert budget_s is not None
-        until_s = budget_s * share if share is not None else budget_s - CLOSING_S
-        return Pace(seconds=self.run.remember(f"{stage}_s", lambda: max(until_s - self.run.elapsed_s, 1.0)))
+        """Return a stage's pace; see `Stages`."""
+        return self.stages.pace(stage, share)
 
     def observed(
         self, stage: str, pace: Pace, shown: str, state: StateT, probe: Callable[[StateT], Metrics] | None = None
     ) -> tuple[Position | None, StageObserver]:
         """Load the newest checkpoint of a stage into `state` and return its position and an observer."""
-        self.reporter.stage(stage)
-        start = self.run.load_checkpoint(stage, state)
-        if start is not None:
-            self.reporter.note(f"{stage}: goes on at step {start.step}")
-        return start, StageObserver(self.run, stage, pace, self.reporter, self.stop, shown, start.step if start else 0, probe)
+        return self.stages.observed(stage, pace, shown, state, probe)
 
     def counted(self, done: int, n: int, what: str) -> None:
         """Show progress of a stage that is repeated from its beginning if somebody asks to stop."""

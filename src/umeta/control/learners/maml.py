@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from umeta.control.learners.gradient import GradientProcedure
 from umeta.control.learners.inner import InnerLoop, Judged, of_every_task
-from umeta.control.learners.procedure import GradientProcedure
 from umeta.control.nets.module import Net
 from umeta.control.nets.policy import Policy, Weights, make_policy
 from umeta.control.process import ControlledProcess

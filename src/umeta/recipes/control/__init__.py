@@ -1,0 +1,1 @@
+"""Complete named runs in an environment without a reward."""

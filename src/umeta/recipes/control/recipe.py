@@ -1,0 +1,105 @@
+"""Knows which complete runs in an environment have a name, and every setting of each."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from umeta.control.learners.inner import InnerLoop
+from umeta.control.skills.ppo import Ppo
+from umeta.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class ControlRecipe:
+    """A complete run in an environment: where rewards come from, and who learns to learn them.
+
+    Attributes:
+        name: What it is called.
+        summary: One line for `umeta recipes`.
+        papers: Keys in `papers.BIBTEX`.
+        objective: A key of `OBJECTIVES`; None takes the true rewards of a benchmark, for an oracle.
+        settings: Of the objective, where they differ from its defaults.
+        skills_share: Share of a time budget until skills are found.
+        ppo: How the policy of the skills gets better.
+        n_skill: Skills run in each step of the discovery.
+        n_skill_episode: Episodes of each.
+        skill_lr: Of the policy of the skills.
+        model_lr: Of the objective's model.
+        inner: How a task is learned while practicing.
+        n_adapt_steps: Gradient steps of the procedure that is shipped.
+        n_adapt_episodes: Episodes of each of its steps.
+        meta_batch_size: Tasks per step.
+        outer_lr: Adam's first rate; it follows half a cosine to 0.
+        n_outer_steps: Steps of the optimizer for each batch of episodes.
+        learn_rates: Learn a rate for each weight (Meta-SGD).
+    """
+
+    name: str
+    summary: str
+    papers: tuple[str, ...]
+    objective: str | None = "diayn"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    skills_share: float = 0.5
+    ppo: Ppo = field(default_factory=Ppo)
+    n_skill: int = 16
+    n_skill_episode: int = 16
+    skill_lr: float = 1e-3
+    model_lr: float = 1e-3
+    inner: InnerLoop = field(default_factory=lambda: InnerLoop(n_episode=10))
+    n_adapt_steps: int = 5
+    n_adapt_episodes: int = 20
+    meta_batch_size: int = 20
+    outer_lr: float = 3e-3
+    n_outer_steps: int = 1
+    learn_rates: bool = False
+
+
+PAPERS = ("gupta2018unsupervised", "finn2017maml", "rothfuss2019promp")
+
+
+def uml_diayn() -> ControlRecipe:
+    """Skills by DIAYN, their discriminator as rewards, MAML on them."""
+    return ControlRecipe(
+        name="uml-diayn",
+        summary="skills that can be told apart (DIAYN) as rewards, MAML with policy gradients",
+        papers=(*PAPERS, "eysenbach2019diayn", "schulman2017ppo"),
+    )
+
+
+def uml_random() -> ControlRecipe:
+    """Rewards of a discriminator with random weights, MAML on them."""
+    return ControlRecipe(
+        name="uml-random",
+        summary="a random network's outputs as rewards, MAML with policy gradients",
+        papers=PAPERS,
+        objective="random",
+    )
+
+
+def oracle_goals() -> ControlRecipe:
+    """MAML on the true rewards of the benchmark that belongs to the environment: the bound with hand-made tasks."""
+    return ControlRecipe(
+        name="oracle-goals",
+        summary="oracle: MAML on the true rewards of an environment's benchmark",
+        papers=PAPERS[1:],
+        objective=None,
+    )
+
+
+CONTROL_RECIPES: dict[str, Callable[[], ControlRecipe]] = {
+    "uml-diayn": uml_diayn,
+    "uml-random": uml_random,
+    "oracle-goals": oracle_goals,
+}
+
+
+def get_control_recipe(name: str) -> ControlRecipe:
+    """Return a recipe by name, "default" being uml-diayn; raises `InputError` with the nearest names if there is none."""
+    if name == "default":
+        return uml_diayn()
+    if name not in CONTROL_RECIPES:
+        near = difflib.get_close_matches(name, CONTROL_RECIPES, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CONTROL_RECIPES)}"
+        raise InputError(f"there is no recipe {name!r} for an environment; {hint}")
+    return CONTROL_RECIPES[name]()
