@@ -159,9 +159,7 @@ def run_trial(
                 asked = tasks.family(tasks.parameter, before.unsqueeze(2), clipped, after.unsqueeze(2)).squeeze(2)
                 reward = torch.where(goes_on, asked, 0.0)
             told = net.tell(action, reward, begins=False, shown=shown[..., episode])
-            for kept, value in (
-                (seen, before), (done, action), (reached, after), (alive, goes_on), (rewards, reward), (inputs, told_now)
-            ):
+            for kept, value in ((seen, before), (done, action), (reached, after), (alive, goes_on), (rewards, reward), (inputs, told_now)):
                 kept.append(value)
             goes_on = goes_on & still
     shape = (n_task, n_copy * n_episode, process.horizon)

@@ -90,7 +90,7 @@ class Metra:
         assert isinstance(model, Representation)
         before, after = model(process.feature(trajectories.observation)), model(process.feature(trajectories.reached))
         alive, price = trajectories.alive, model.log_price.exp()
-        along = displacement_reward(before, after, skill[:, None, None])[alive].mean()
+        along = displacement_reward(before, after, skill[:, None, None].expand_as(before))[alive].mean()
         slack = step_slack(before, after)[alive].mean()
         return price * slack.detach() - (along + price.detach() * slack)
 
@@ -99,8 +99,8 @@ class Metra:
 
         @torch.no_grad()
         def reward(skill: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-            along = skill.to(reached.device)[:, None, None]
-            return displacement_reward(model(process.feature(observation)), model(process.feature(reached)), along)
+            before, after = model(process.feature(observation)), model(process.feature(reached))
+            return displacement_reward(before, after, skill.to(before.device)[:, None, None].expand_as(before))
 
         return reward
 
