@@ -106,6 +106,33 @@ def pseudo_labels() -> list[str]:
     return [*lines, ""]
 
 
+def control() -> list[str]:
+    """Return one section for each benchmark of control: returns over the episodes of adaptation, every arm beside the others."""
+    lines: list[str] = []
+    for path in sorted(RESULTS.glob("control-*.json")):
+        content = json.loads(path.read_text())
+        if "methods" not in content:
+            continue
+        shown = [point["episodes"] for point in content["methods"][0]["curve"]]
+        lines += [f"## {content['benchmark']}, return after episodes of adaptation", ""]
+        lines += [
+            f"Mean over goals and seeds; 0 is best. The last columns: interquartile mean after {shown[3]} episodes with its bootstrap "
+            f"interval, and the worst of all goals after {shown[-1]}. `{content['command']}`, one thread.",
+            "",
+        ]
+        head = ["method", *map(str, shown), "IQM", "worst goal", "seeds", "CPU seconds to learn"]
+        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for row in content["methods"]:
+            means = {point["episodes"]: f"{point['mean']:.1f}" for point in row["curve"]}
+            at = next(point for point in row["curve"] if point["episodes"] == shown[3])
+            worst = mean(seed["worst_goal_return"] for seed in row["seeds"])
+            tail = [f"{at['iqm']:.1f} ({at['iqm_low']:.1f} to {at['iqm_high']:.1f})", f"{worst:.1f}", str(len(row["seeds"]))]
+            took = "/".join(f"{seed['cpu_s']:.0f}" for seed in row["seeds"])
+            lines.append("| " + " | ".join([row["method"], *(means.get(n, "-") for n in shown), *tail, took]) + " |")
+        lines.append("")
+    return lines
+
+
 def main() -> None:
     """Write the page."""
     contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
@@ -139,7 +166,7 @@ def main() -> None:
         for name, numbers in PUBLISHED.get((benchmark, protocol, n_query), ()):
             lines.append("| " + " | ".join([name, *(f"{x:.2f}" for x in numbers), "", "1000", "", "", ""]) + " |")
         lines += ["", SOURCE, ""] if (benchmark, protocol, n_query) in PUBLISHED else [""]
-    lines += [*ablation(), *pseudo_labels(), *order_of_progress(contents)]
+    lines += [*control(), *ablation(), *pseudo_labels(), *order_of_progress(contents)]
     (RESULTS / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 

@@ -138,6 +138,34 @@ BIBTEX = {
   pages   = {535--547},
   year    = {2019}
 }""",
+    "gupta2018unsupervised": """@article{gupta2018unsupervised,
+  title   = {Unsupervised Meta-Learning for Reinforcement Learning},
+  author  = {Gupta, Abhishek and Eysenbach, Benjamin and Finn, Chelsea and Levine, Sergey},
+  journal = {arXiv:1806.04640},
+  year    = {2018}
+}""",
+    "eysenbach2019diayn": """@inproceedings{eysenbach2019diayn,
+  title     = {Diversity is All You Need: Learning Skills without a Reward Function},
+  author    = {Eysenbach, Benjamin and Gupta, Abhishek and Ibarz, Julian and Levine, Sergey},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2019},
+  eprint    = {1802.06070},
+  archivePrefix = {arXiv}
+}""",
+    "rothfuss2019promp": """@inproceedings{rothfuss2019promp,
+  title     = {{ProMP}: Proximal Meta-Policy Search},
+  author    = {Rothfuss, Jonas and Lee, Dennis and Clavera, Ignasi and Asfour, Tamim and Abbeel, Pieter},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2019},
+  eprint    = {1810.06784},
+  archivePrefix = {arXiv}
+}""",
+    "schulman2017ppo": """@article{schulman2017ppo,
+  title   = {Proximal Policy Optimization Algorithms},
+  author  = {Schulman, John and Wolski, Filip and Dhariwal, Prafulla and Radford, Alec and Klimov, Oleg},
+  journal = {arXiv:1707.06347},
+  year    = {2017}
+}""",
 }
 
 DATA = {

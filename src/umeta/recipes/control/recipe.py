@@ -51,7 +51,7 @@ class ControlRecipe:
     n_skill_episode: int = 16
     skill_lr: float = 1e-3
     model_lr: float = 1e-3
-    inner: InnerLoop = field(default_factory=lambda: InnerLoop(n_episode=10))
+    inner: InnerLoop = field(default_factory=lambda: InnerLoop(n_steps=2, n_episode=10))
     n_adapt_steps: int = 5
     n_adapt_episodes: int = 20
     meta_batch_size: int = 20

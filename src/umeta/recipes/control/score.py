@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
@@ -74,6 +76,14 @@ def measure_returns(n_query: int) -> Callable[[ControlProcedure, Sequence[Reward
     return measure
 
 
+def returns_after(procedure: ControlProcedure, tasks: RewardTasks, n_steps: int, n_query: int, rng: Rng) -> Float[np.ndarray, " n_task"]:
+    """Return the mean return of `n_query` fresh episodes of every task after some steps of adaptation."""
+    *_, stage = islice(procedure.stages(tasks, rng.fork("adapt")), n_steps + 1)
+    episodes = stage.run(n_query, rng.fork("query"))
+    returns: NDArray[np.float64] = tasks.rewards(procedure.process, episodes).sum(-1).mean(-1).double().cpu().numpy()
+    return returns
+
+
 def episodes_of(procedure: ControlProcedure) -> list[int]:
     """Return how many episodes each stage of a procedure has behind it."""
     nothing = RewardTasks.of([lambda observation, action, reached: torch.zeros(reached.shape[:-1])])
@@ -81,7 +91,7 @@ def episodes_of(procedure: ControlProcedure) -> list[int]:
 
 
 def tuned(
-    make: Callable[[float], ControlProcedure], truth: TrueTasks, rng: Rng, lrs: Sequence[float] = TUNED_LRS
+    make: Callable[[float], ControlProcedure], truth: TrueTasks, rng: Rng, lrs: Sequence[float]
 ) -> tuple[ControlProcedure, dict[str, float]]:
     """Return the procedure with the rate that has the largest mean return over all stages, on tasks that are not scored later."""
     tasks = truth.tasks.sample_batch(rng.fork("meta_val"), N_TUNE_TASKS)
@@ -115,11 +125,11 @@ def score_control(run: Path, question: ControlQuestion, reporter: Reporter | Non
             method, truth.tasks, measure_returns(N_QUERY), n_tasks=question.n_tasks, rng=rng, on_progress=reporter.update
         )
     oracle = scores.get("oracle")
-    rows, maps = [], {}
+    rows, maps, n_steps = [], {}, len(episodes_of(procedure)) - 1
     for name, (method, rewards_seen, chosen) in methods.items():
         curve = curve_of(scores[name], episodes_of(method), rng.fork(name), oracle)
-        everywhere = measure_returns(N_QUERY)(method, truth.spread, rng.fork("spread"))[len(episodes_of(procedure)) - 1]
-        maps[name] = everywhere
+        reporter.stage(f"{name} on all goals")
+        everywhere = maps[name] = returns_after(method, truth.spread, n_steps, N_QUERY, rng.fork("spread"))
         worst = int(everywhere.argmin())
         rows.append(
             ReturnRow(
@@ -167,7 +177,9 @@ def _baselines(
     process = truth.make_process()
     inner = InnerLoop(n_steps=BASELINE_STEPS)
     reporter.stage("rates of the baselines")
-    scratch, lr = tuned(lambda lr: GradientProcedure.from_scratch(process, replace(inner, lr=lr), rng.fork("scratch")), truth, rng)
+    scratch, lr = tuned(
+        lambda lr: GradientProcedure.from_scratch(process, replace(inner, lr=lr), rng.fork("scratch")), truth, rng, TUNED_LRS
+    )
     found: dict[str, tuple[ControlProcedure, str, dict[str, float]]] = {"from scratch": (scratch, "", lr)}
     skills = read_skills(run)
     if skills is not None:

@@ -1,0 +1,112 @@
+"""The way of a person through an environment, and what goes wrong on it."""
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    from umeta.cli.main import main
+
+    out = tmp_path_factory.mktemp("control-run") / "run"
+    assert main(["learn", "env:PointNav-v0", "--out", str(out), "--recipe", "uml-random", "--steps", "1"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    path = tmp_path_factory.mktemp("task") / "my_task.py"
+    path.write_text("def reward(observation, action, reached):\n    return reached[..., 0]\n\n\ndef bad(s, a, t):\n    return t\n")
+    return path
+
+
+def test_inspect(umeta):
+    answer = umeta("inspect", "env:PointNav-v0", "--json")
+    assert answer.code == 0 and answer.json["usable"] and answer.json["horizon"] == 50
+    assert answer.json["action"] == {"low": [-0.1, -0.1], "high": [0.1, 0.1]}
+    assert "one of 5 choices" in umeta("inspect", "env:Grid-v0").out
+    unknown = umeta("inspect", "env:PointNavv-v0")
+    assert unknown.code == 2 and "did you mean PointNav-v0" in unknown.error
+    assert umeta("learn", "env:NoSuch-v0", "--out", "x").code == 2
+
+
+def test_learn_and_its_bad_usage(umeta, learned, tmp_path):
+    answer = umeta("learn", "env:PointNav-v0", "--out", learned, "--recipe", "uml-random", "--steps", 1, "--resume", "--json")
+    assert answer.json["recipe"] == "uml-random" and answer.json["rewards_seen"]["meta_train"] == 0
+    dry = umeta("learn", "env:PointNav-v0", "--out", tmp_path / "dry", "--budget", "3m", "--dry-run")
+    assert dry.code == 0 and "uml-diayn in PointNav-v0; 180 s" in dry.out and not (tmp_path / "dry").exists()
+    for options, said in (
+        (("--clusters", 3), "--clusters is for images"),
+        (("--image-size", 28), "--image-size is for images"),
+        (("--recipe", "uml-dayn"), "did you mean uml-diayn"),
+        (("--budget", "3m", "--steps", 2), "not both"),
+    ):
+        wrong = umeta("learn", "env:PointNav-v0", "--out", tmp_path / "run", *options)
+        assert wrong.code == 2 and said in wrong.error
+
+
+def test_evaluate(umeta, learned, monkeypatch):
+    from umeta.recipes.control import score as scoring
+
+    monkeypatch.setattr(scoring, "N_QUERY", 1)
+    answer = umeta("evaluate", learned, "--on", "point-goals", "--tasks", 3, "--json")
+    (result,) = answer.json["results"]
+    assert answer.json["benchmark"] == "point-goals-v0" and result["n_tasks"] == 3 and len(result["curve"]) == 6
+    shown = umeta("evaluate", learned, "--on", "point-goals", "--tasks", 3).out
+    assert "100 episodes" in shown and "worst goal" in shown
+    for options, said in (
+        (("--on", "point-gaols"), "did you mean 'point-goals-v0'"),
+        (("--on", "grid-goals"), "are tasks in Grid-v0"),
+        (("--on", "point-goals", "--ways", 5), "--ways is for images"),
+        (("--on", "point-goals", "--tasks", 0), "at least 1"),
+    ):
+        wrong = umeta("evaluate", learned, *options)
+        assert wrong.code == 2 and said in wrong.error
+
+
+def test_adapt_and_rollout(umeta, learned, task, tmp_path):
+    agent = tmp_path / "agent"
+    answer = umeta("adapt", learned, "--reward", f"{task}:reward", "--episodes", 20, "--out", agent, "--json")
+    assert answer.code == 0 and answer.json["episodes"] == 20
+    again = umeta("adapt", learned, "--reward", f"{task}:reward", "--out", agent)
+    assert again.code == 2 and "--overwrite" in again.error
+    film = tmp_path / "out.gif"
+    assert umeta("rollout", agent, "--video", film, "--json").json["steps"] == 50
+    with Image.open(film) as video:
+        assert video.n_frames > 10
+    assert umeta("rollout", agent, "--video", tmp_path / "out.avi").code == 2
+    assert umeta("rollout", tmp_path / "none", "--video", film).code == 2
+    assert umeta("rollout", learned / "procedure", "--video", film).code == 1
+
+
+def test_adapt_names_what_is_wrong(umeta, learned, task, run, tmp_path):
+    out = tmp_path / "agent"
+    for options, said in (
+        (("--reward", f"{task}:bad"), f"{task}:5: bad returned shape"),
+        (("--reward", f"{task}:nothing"), "has no function 'nothing'"),
+        (("--reward", f"{task}:reward", "--episodes", 0), "--episodes must be at least 1"),
+        (("--support", tmp_path), "--support is for images"),
+        ((), "give --reward FILE.py:NAME"),
+    ):
+        wrong = umeta("adapt", learned, "--out", out, *options)
+        assert wrong.code == 2 and said in wrong.error and not out.exists()
+    of_images = umeta("adapt", run, "--out", out, "--reward", f"{task}:reward")
+    assert of_images.code == 2 and "learned from images" in of_images.error
+
+
+def test_recipes_and_papers(umeta, learned):
+    assert "uml-diayn" in umeta("recipes").out and umeta("recipes", "--json").json["recipes"]["uml-random"]["objective"] == "random"
+    assert "gupta2018unsupervised" in umeta("cite", learned).out
+
+
+def test_the_same_from_python(learned):
+    import umeta
+
+    agent = umeta.load(learned).with_episodes(20).adapt(lambda observation, action, reached: reached[..., 0])
+    assert agent.act(agent.process.start(1, 3, umeta_rng()).observation[0]).shape == (3, 2)
+
+
+def umeta_rng():
+    from umeta.core.rng import Rng
+
+    return Rng.from_seed(0)
