@@ -104,8 +104,8 @@ def marginal_reward(
 def dynamics_reward(log_prob: Float[Tensor, "*batch"], log_prob_others: Float[Tensor, "*batch n_others"]) -> Float[Tensor, "*batch"]:
     r"""Reward a transition for being what its skill predicts, and not what others predict.
 
-    $\log q(s' \mid s, z) - \log \frac{1}{L + 1} \left(q(s' \mid s, z) + \sum_i q(s' \mid s, z_i)\right)$, in nats: 0 where the skill makes no
-    difference, and at most $\log(L + 1)$. Its mean estimates $I(s'; z \mid s)$.
+    $\log q(s' \mid s, z) - \log \frac{1}{L + 1} \left(q(s' \mid s, z) + \sum_i q(s' \mid s, z_i)\right)$, in nats: 0 where the skill
+    makes no difference, and at most $\log(L + 1)$. Its mean estimates $I(s'; z \mid s)$.
 
     Args:
         log_prob: $\log q(s' \mid s, z)$ of the skill that was run.

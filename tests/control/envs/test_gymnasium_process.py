@@ -164,7 +164,8 @@ def test_the_cheetah_can_be_used_and_its_feature_is_its_velocity(rng):
     pytest.importorskip("mujoco")
     process = make_process("HalfCheetah-v5")
     assert (process.observation.n, process.action.n, process.horizon, process.n_feature) == (17, 6, 100, 1)
-    env = process._make()
+    env, other = process._make(), process._make()
+    assert env.unwrapped.model is other.unwrapped.model and env.unwrapped.data is not other.unwrapped.data
     env.reset(seed=0)
     seen = env.step(np.ones(6, np.float32))[0]
     assert process.feature(torch.tensor(seen)).item() == pytest.approx(env.unwrapped.data.qvel[0] / 2)

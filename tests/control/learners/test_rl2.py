@@ -63,7 +63,7 @@ def test_practice_makes_later_episodes_better_than_the_first(rng):
 
 
 def test_procedure_and_agent_come_back_from_disk(rng, tmp_path):
-    learner = Rl2(Grid(horizon=3), n_hidden=8, n_episode=2)
+    learner = Rl2(Grid(horizon=3), n_hidden=8, n_episode=3)
     procedure = learner.export(learner.init(rng))
     save_procedure(tmp_path / "procedure", procedure)
     agent = procedure.adapt(lambda s, a, s2: s2[..., 3], rng)

@@ -79,21 +79,21 @@ def test_vic_pays_what_the_end_tells_and_drops_an_option_that_ends_like_another(
     log_q = model(process.feature(torch.stack([episodes.reached[:, :, -1], episodes.observation[:, :, 0]]))).log_softmax(-1)
     own = torch.stack([log_q[:, z, :, z] for z in range(4)], 1)
     torch.testing.assert_close(rewards.sum(-1), own[0] - own[1])
-    prior = model.log_prior.exp()
-    assert prior[:2].min() > 2 * prior[2:].max(), prior
+    # The best prior gives each end a third.
+    assert model.log_prior.exp().tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6], abs=0.01)
     assert Vic(4).measure(model, process, episodes, skill)["options"] < 3.9
 
 
 def test_valor_tells_skills_by_where_they_went_although_they_end_alike(rng):
     out = straight(CROSS)
-    states = torch.cat([out.observation, out.reached[:, :, -2::-1]], 2)
-    turned = Trajectories(states[:, :, :-1], torch.zeros(4, 2, 10, 2), states[:, :, 1:], torch.ones(4, 2, 10, dtype=torch.bool))
+    states = torch.cat([out.observation, out.observation.flip(2)], 2)
+    turned = Trajectories(states[:, :, :-1], torch.zeros(4, 2, 11, 2), states[:, :, 1:], torch.ones(4, 2, 11, dtype=torch.bool))
     objective = Valor(4, n_first=4, n_states=5)
     model, process = fitted(objective, turned, torch.eye(4), rng)
     found = objective.measure(model, process, turned, torch.eye(4))
     assert found["accuracy"] == 1 and found["information"] > 1.2
     rewards = objective.reward(model, process, turned, torch.eye(4))
-    torch.testing.assert_close(rewards, rewards[..., :1].expand(4, 2, 10))
+    torch.testing.assert_close(rewards, rewards[..., :1].expand(4, 2, 11))
     assert rewards.sum(-1).exp().min() > 0.8
 
 
@@ -104,7 +104,7 @@ def test_valor_takes_more_skills_into_use_once_those_in_use_are_told_apart(rng):
     for _ in range(40):
         model.grow(math.log(0.8), 8)
     assert int(model.n_active) == 2
-    for _ in range(40):
+    for _ in range(80):
         model.grow(math.log(0.99), 8)
     assert int(model.n_active) == 8
     assert torch.isfinite(model(torch.zeros(1, 22))).all()
@@ -116,11 +116,11 @@ def test_smm_rewards_states_that_a_skill_has_not_visited_and_tells_apart_for_its
     usual = objective.reward(model, process, straight(CROSS), skill).mean()
     further = objective.reward(model, process, straight(1.5 * CROSS), skill)[..., -1].mean()
     assert further > usual + 1
-    others = objective.reward(model, process, straight(CROSS.roll(1, 0)), skill)[..., -1].mean()
     tasks = objective.family(model, process)
     way = straight(CROSS)
-    own = tasks(skill, way.observation, way.action, way.reached)[..., -1].mean()
-    assert own > -0.5 and others < further + objective.floor * -1
+    own = tasks(skill, way.observation, way.action, way.reached)[..., -1]
+    others = tasks(skill.roll(1, 0), way.observation, way.action, way.reached)[..., -1]
+    assert own.min() > -0.5 and others.max() < own.min() - 1
 
 
 def test_the_density_of_a_skill_is_a_mixture_by_hand(rng):
@@ -145,23 +145,23 @@ def test_dads_rewards_going_where_only_this_skill_is_expected(rng):
 
 def test_metra_has_steps_of_length_1_at_most_and_rewards_the_way_along_a_skill(rng):
     objective, skill = Metra(price=5.0), CROSS
-    model, process = fitted(objective, straight(CROSS), skill, rng, n=400)
+    model, process = fitted(objective, straight(CROSS), skill, rng, n=250)
     rewards = objective.reward(model, process, straight(CROSS), skill)
-    assert 0.7 < rewards.mean() < 1.1
+    assert 0.5 < rewards.mean() < 1.05
     against = objective.reward(model, process, straight(-CROSS), skill)
-    assert against.mean() < -0.7
+    assert against.mean() < -0.5
     assert objective.measure(model, process, straight(CROSS), skill)["information"] > 1
 
 
 def test_discrete_skills_of_metra_are_centered(rng):
     assert Metra(3, discrete=True).draw(torch.nn.Identity(), 3, rng).sum(0).abs().max() < 1e-6
-    assert Metra(3, discrete=True).draw(torch.nn.Identity(), 3, rng).max() == 1
+    assert Metra(3, discrete=True).draw(torch.nn.Identity(), 3, rng).max().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("n_dim", [1, 2, 3])
 def test_vectors_are_drawn_evenly(rng, n_dim):
     cube, sphere = evenly_in_cube(64, n_dim, rng), evenly_on_sphere(64, n_dim, rng)
-    assert cube.abs().max() <= 1 and cube.mean(0).abs().max() < 0.05
+    assert cube.abs().max() <= 1 and cube.mean(0).abs().max() < 0.08
     torch.testing.assert_close(sphere.norm(dim=-1), torch.ones(64))
     assert sphere.mean(0).norm() < 0.15
 

@@ -1,5 +1,6 @@
 """Knows how an environment of gymnasium becomes a process without a reward, and what to do with one that misbehaves."""
 
+import copy
 import difflib
 import signal
 import threading
@@ -33,17 +34,19 @@ class Known:
         horizon: Steps in an episode.
         feature: Which components of the observation tell skills apart; None for all.
         unit: What they are divided by.
+        one_model: Whether all copies can have one MuJoCo model, which no episode changes; it then stays in the processor's cache.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     horizon: int = HORIZON
     feature: tuple[int, ...] | None = None
     unit: float = 1.0
+    one_model: bool = False
 
 
 KNOWN: Mapping[str, Known] = {
     # The velocity along x, in 2 m/s.
-    "HalfCheetah-v5": Known({}, 100, (8,), 2.0),
+    "HalfCheetah-v5": Known({}, 100, (8,), 2.0, one_model=True),
     # The position in the plane, in 2 m; episodes that end early would make every negative reward a reason to fall.
     "Ant-v5": Known(
         {
@@ -54,6 +57,7 @@ KNOWN: Mapping[str, Known] = {
         100,
         (0, 1),
         2.0,
+        one_model=True,
     ),
 }
 
@@ -122,8 +126,10 @@ class GymnasiumProcess:
         env = self._free[0]
         limit = getattr(env.spec, "max_episode_steps", None) or HORIZON
         self.horizon = horizon or min(limit, HORIZON)
-        self._observation_space, self._action_space = env.observation_space, env.action_space
+        self._action_space = env.action_space
         self.observation = _flat(name, "observation", env.observation_space)
+        self._plain = len(env.observation_space.shape) == 1
+        self._first_choice = int(env.observation_space.start) if hasattr(env.observation_space, "n") else None
         self.action = _space(name, "action", env.action_space)
         self._feature = feature
         wrong = [index for index in feature or () if not 0 <= index < self.observation.n]
@@ -160,15 +166,9 @@ class GymnasiumProcess:
 
     def flat(self, seen: Any) -> Any:
         """Return an observation as a vector."""
-        space = self._observation_space
-        if isinstance(self._observation_one_hot, int):
-            return np.eye(self.observation.n, dtype=np.float32)[int(seen) - self._observation_one_hot]
-        return np.asarray(seen, np.float32).reshape(space.shape[0] if len(space.shape) == 1 else -1)
-
-    @property
-    def _observation_one_hot(self) -> int | None:
-        """The first of the discrete observations; None where they are vectors."""
-        return int(self._observation_space.start) if hasattr(self._observation_space, "n") else None
+        if self._first_choice is not None:
+            return np.eye(self.observation.n, dtype=np.float32)[int(seen) - self._first_choice]
+        return seen if self._plain else np.reshape(seen, -1)
 
     def acted(self, action: Shaped[Tensor, "n_task n_episode *action"]) -> Any:
         """Return actions as the environments want them, one after the other."""
@@ -176,19 +176,6 @@ class GymnasiumProcess:
         if isinstance(self.action, Discrete):
             return [int(choice) + int(self._action_space.start) for choice in flat]
         return flat.astype(self._action_space.dtype).reshape(-1, *self._action_space.shape)
-
-    def step_one(self, env: Any, action: Any) -> tuple[Any, bool, str]:
-        """Return what is seen after a step, whether the episode goes on, and what went wrong, if anything did."""
-        try:
-            seen, _, terminated, truncated, _ = env.step(action)
-            flat = self.flat(seen)
-        except _HungError:
-            return None, False, f"a step took more than {self._timeout_s:g} s"
-        except Exception as error:
-            return None, False, _told(error)
-        if not np.isfinite(flat).all():
-            return None, False, "it returned NaN or infinity"
-        return flat, not (terminated or truncated), ""
 
     def give_back(self, env: Any) -> None:
         """Take an environment that can be used again."""
@@ -254,9 +241,13 @@ class RunningEnvironments:
     ) -> tuple[Float[Tensor, "n_task n_episode n_observation"], Bool[Tensor, "n_task n_episode"]]:
         """Step every environment whose episode goes on; the others stay where they are."""
         process, actions = self._process, self._process.acted(action)
+        before = self._seen.copy()
         waiting = np.flatnonzero(self._alive).tolist()
         while waiting:
-            waiting = self._step_some(waiting, actions)
+            waiting = self._step_until_trouble(waiting, actions)
+        for index in np.flatnonzero(~np.isfinite(self._seen).all(1)).tolist():
+            self._seen[index] = before[index]
+            self._drop(index, "it returned NaN or infinity")
         self._n_steps += 1
         if self._n_steps == process.horizon:
             for env in filter(None, self._envs):
@@ -264,22 +255,22 @@ class RunningEnvironments:
             self._envs = [None] * len(self._envs)
         return self.observation, torch.from_numpy(self._alive.copy()).reshape(self._shape)
 
-    def _step_some(self, waiting: list[int], actions: Any) -> list[int]:
-        """Step until one hangs; returns those that are still to be stepped."""
-        process, index = self._process, waiting[0]
+    def _step_until_trouble(self, waiting: list[int], actions: Any) -> list[int]:
+        """Step environments until one raises or hangs; returns those that are still to be stepped."""
+        process, seen, alive, position = self._process, self._seen, self._alive, 0
         try:
             with _within(process.timeout_s):
-                for position, index in enumerate(waiting):
-                    flat, goes_on, wrong = process.step_one(self._envs[index], actions[index])
-                    self._alive[index] = goes_on
-                    if wrong:
-                        self._drop(index, wrong)
-                        return waiting[position + 1 :]
-                    self._seen[index] = flat
+                for position, index in enumerate(waiting):  # noqa: B007
+                    after, _, terminated, truncated, _ = self._envs[index].step(actions[index])
+                    seen[index] = process.flat(after)
+                    alive[index] = not (terminated or truncated)
         except _HungError:
-            self._drop(index, f"a step took more than {process.timeout_s:g} s")
-            return waiting[waiting.index(index) + 1 :]
-        return []
+            self._drop(waiting[position], f"a step took more than {process.timeout_s:g} s")
+        except Exception as error:
+            self._drop(waiting[position], _told(error))
+        else:
+            return []
+        return waiting[position + 1 :]
 
     def _drop(self, index: int, reason: str) -> None:
         """End an episode whose environment misbehaved, and never use that one again."""
@@ -327,19 +318,38 @@ def gymnasium_process(name: str, own_names: tuple[str, ...] = (), **changes: Any
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(own_names)}"
         raise InputError(f"there is no environment {name!r}; {hint} (for those of gymnasium: {PIP})") from error
     known = KNOWN.get(name, Known())
-    settings = {"horizon": known.horizon if name in KNOWN else None, "feature": known.feature, "unit": known.unit, **changes}
+    spec = _spec(gymnasium, name, own_names)
+    settings = {"horizon": min(spec.max_episode_steps or HORIZON, known.horizon), "feature": known.feature, "unit": known.unit}
+    # The process itself counts steps and keeps the order of calls; wrappers that do so cost a tenth of a fast simulator's step.
+    spec.max_episode_steps, spec.order_enforce, spec.disable_env_checker = None, False, True
+    models: list[Any] = []
+
+    def make() -> Any:
+        env = _make(gymnasium, spec, known)
+        if known.one_model and models:
+            env.unwrapped.model = models[0]
+            env.unwrapped.data = type(env.unwrapped.data)(models[0])
+        elif known.one_model:
+            models.append(env.unwrapped.model)
+        return env
+
     try:
-        return GymnasiumProcess(name, lambda: _make(gymnasium, name, known, own_names), **settings)
+        return GymnasiumProcess(name, make, **settings | changes)
     except ImportError as error:
         raise InputError(f"{name} cannot be made: {_told(error)}; {PIP}") from error
 
 
-def _make(gymnasium: Any, name: str, known: Known, own_names: tuple[str, ...]) -> Any:
+def _spec(gymnasium: Any, name: str, own_names: tuple[str, ...]) -> Any:
     try:
-        return gymnasium.make(name, disable_env_checker=True, **known.options)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise InputError(f"{name} needs a package that is not installed: {_told(error)}; {PIP}") from error
-    except (gymnasium.error.UnregisteredEnv, gymnasium.error.NameNotFound, ModuleNotFoundError) as error:
+        return copy.deepcopy(gymnasium.spec(name))
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
         near = difflib.get_close_matches(name, [*own_names, *gymnasium.registry], n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(own_names)}, and those of gymnasium"
         raise InputError(f"there is no environment {name!r}; {hint}") from error
+
+
+def _make(gymnasium: Any, spec: Any, known: Known) -> Any:
+    try:
+        return gymnasium.make(spec, **known.options)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise InputError(f"{spec.id} needs a package that is not installed: {_told(error)}; {PIP}") from error

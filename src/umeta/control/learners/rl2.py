@@ -145,14 +145,14 @@ def _net_of(process: ControlledProcess, n_hidden: int, tensors: Mapping[str, Ten
 class Rl2:
     r"""Practice whole trials: several episodes of one task in a row, under a policy that remembers all of them.
 
-    At each step the policy is told the observation, its last action, the reward of that, and whether an episode begins; what is learned is
-    the return of the whole trial, so that it pays to explore first. In some episodes rewards are hidden, and the policy is told so: an agent
-    that is used later has nobody to ask for rewards.
+    At each step the policy is told the observation, its last action, the reward of that, and whether an episode begins; what is learned
+    is the return of the whole trial, so that it pays to explore first. In some episodes rewards are hidden, and the policy is told so: an
+    agent that is used later has nobody to ask for rewards.
 
     Attributes:
         process: Where.
         n_hidden: Size of the memory.
-        n_episode: Episodes of a trial, and of the exported procedure.
+        n_episode: Episodes of a trial; the exported procedure adapts in one less, for the last is that in which the result is used.
         n_copy: Trials of each task in a step.
         hidden_share: Probability that the rewards of an episode after the first are hidden.
         lr: Adam's rate.
@@ -234,4 +234,4 @@ class Rl2:
         """Return a procedure with a copy of the weights."""
         net = state.modules["net"]
         assert isinstance(net, RecurrentNet)
-        return MemoryProcedure(self.process, copy.deepcopy(net).requires_grad_(False), self.n_episode)
+        return MemoryProcedure(self.process, copy.deepcopy(net).requires_grad_(False), self.n_episode - 1)

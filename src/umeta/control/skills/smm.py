@@ -56,8 +56,8 @@ class Densities(nn.Module):
 class Smm:
     r"""Reward skill $z$ with $-\log \rho_z(s) + \log q(z \mid s) - \log p(z)$: states that it visits rarely and that tell it from others.
 
-    $\rho_z$ is the density of the states that the skill has visited. As a task a skill's reward is $\log q(z \mid s)$: the densities are what
-    sends skills everywhere while they are found, and have no place in a task.
+    $\rho_z$ is the density of the states that the skill has visited. As a task a skill's reward is $\log q(z \mid s)$: the densities are
+    what sends skills everywhere while they are found, and have no place in a task.
 
     Attributes:
         n_skills: How many skills, drawn uniformly.
