@@ -9,7 +9,7 @@ def learned(tmp_path_factory):
     from umeta.cli.main import main
 
     out = tmp_path_factory.mktemp("control-run") / "run"
-    assert main(["learn", "env:PointNav-v0", "--out", str(out), "--recipe", "uml-random", "--steps", "1"]) == 0
+    assert main(["learn", "env:Grid-v0", "--out", str(out), "--recipe", "uml-random", "--steps", "1"]) == 0
     return out
 
 
@@ -31,7 +31,7 @@ def test_inspect(umeta):
 
 
 def test_learn_and_its_bad_usage(umeta, learned, tmp_path):
-    answer = umeta("learn", "env:PointNav-v0", "--out", learned, "--recipe", "uml-random", "--steps", 1, "--resume", "--json")
+    answer = umeta("learn", "env:Grid-v0", "--out", learned, "--recipe", "uml-random", "--steps", 1, "--resume", "--json")
     assert answer.json["recipe"] == "uml-random" and answer.json["rewards_seen"]["meta_train"] == 0
     dry = umeta("learn", "env:PointNav-v0", "--out", tmp_path / "dry", "--budget", "3m", "--dry-run")
     assert dry.code == 0 and "uml-diayn in PointNav-v0; 180 s" in dry.out and not (tmp_path / "dry").exists()
@@ -49,16 +49,16 @@ def test_evaluate(umeta, learned, monkeypatch):
     from umeta.recipes.control import score as scoring
 
     monkeypatch.setattr(scoring, "N_QUERY", 1)
-    answer = umeta("evaluate", learned, "--on", "point-goals", "--tasks", 3, "--json")
+    answer = umeta("evaluate", learned, "--on", "grid-goals", "--tasks", 3, "--json")
     (result,) = answer.json["results"]
-    assert answer.json["benchmark"] == "point-goals-v0" and result["n_tasks"] == 3 and len(result["curve"]) == 6
-    shown = umeta("evaluate", learned, "--on", "point-goals", "--tasks", 3).out
+    assert answer.json["benchmark"] == "grid-goals-v0" and result["n_tasks"] == 3 and len(result["curve"]) == 6
+    shown = umeta("evaluate", learned, "--on", "grid-goals", "--tasks", 3).out
     assert "100 episodes" in shown and "worst goal" in shown
     for options, said in (
         (("--on", "point-gaols"), "did you mean 'point-goals-v0'"),
-        (("--on", "grid-goals"), "are tasks in Grid-v0"),
-        (("--on", "point-goals", "--ways", 5), "--ways is for images"),
-        (("--on", "point-goals", "--tasks", 0), "at least 1"),
+        (("--on", "point-goals"), "are tasks in PointNav-v0"),
+        (("--on", "grid-goals", "--ways", 5), "--ways is for images"),
+        (("--on", "grid-goals", "--tasks", 0), "at least 1"),
     ):
         wrong = umeta("evaluate", learned, *options)
         assert wrong.code == 2 and said in wrong.error
@@ -71,9 +71,9 @@ def test_adapt_and_rollout(umeta, learned, task, tmp_path):
     again = umeta("adapt", learned, "--reward", f"{task}:reward", "--out", agent)
     assert again.code == 2 and "--overwrite" in again.error
     film = tmp_path / "out.gif"
-    assert umeta("rollout", agent, "--video", film, "--json").json["steps"] == 50
+    assert umeta("rollout", agent, "--video", film, "--json").json["steps"] == 10
     with Image.open(film) as video:
-        assert video.n_frames > 10
+        assert video.n_frames > 1
     assert umeta("rollout", agent, "--video", tmp_path / "out.avi").code == 2
     assert umeta("rollout", tmp_path / "none", "--video", film).code == 2
     assert umeta("rollout", learned / "procedure", "--video", film).code == 1
@@ -103,7 +103,7 @@ def test_the_same_from_python(learned):
     import umeta
 
     agent = umeta.load(learned).with_episodes(20).adapt(lambda observation, action, reached: reached[..., 0])
-    assert agent.act(agent.process.start(1, 3, umeta_rng()).observation[0]).shape == (3, 2)
+    assert agent.act(agent.process.start(1, 3, umeta_rng()).observation[0]).shape == (3,)
 
 
 def umeta_rng():

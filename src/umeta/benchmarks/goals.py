@@ -52,7 +52,8 @@ class TrueTasks:
 
 def _distance_to_goal(goal: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
     """Return minus the distance from the position reached to the goal."""
-    return -(reached[..., :2] - _spread_out(goal, reached)).norm(dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(reached[..., :2] - _spread_out(goal, reached), dim=-1)
+    return -distance
 
 
 def _in_goal_cell(goal: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ GOAL = (0.3, -0.35)
 
 def toward_goal(observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
     """Return minus the distance to a goal that was held out."""
-    return -(reached - reached.new_tensor(GOAL)).norm(dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(reached - reached.new_tensor(GOAL), dim=-1)
+    return -distance
 
 
 def run_control_demo(out: Path, budget_s: float, seed: int, began: float) -> int:

@@ -307,10 +307,11 @@ class Recipes:
         from dataclasses import asdict
 
         from umeta.evaluation.report import align
-        from umeta.recipes.control.recipe import CONTROL_RECIPES
-        from umeta.recipes.recipe import RECIPES
+        from umeta.recipes.control.recipe import CONTROL_RECIPES, ControlRecipe
+        from umeta.recipes.recipe import RECIPES, Recipe
 
-        made = {name: make() for name, make in (*RECIPES.items(), *CONTROL_RECIPES.items())}
+        made: dict[str, Recipe | ControlRecipe] = {name: make() for name, make in RECIPES.items()}
+        made |= {name: make() for name, make in CONTROL_RECIPES.items()}
         if self.json:
             say_json({"recipes": {name: asdict(recipe) for name, recipe in made.items()}})
         else:

@@ -17,8 +17,8 @@ def coverage(process: ControlledProcess, trajectories: Trajectories) -> float | 
     """
     feature = process.feature(trajectories.reached)[trajectories.alive]
     if bool(((feature == 0) | (feature == 1)).all()) and bool((feature.sum(-1) == 1).all()):
-        return len(feature.argmax(-1).unique()) / process.n_feature
-    return len(bins(feature).unique()) / BINS**2 if process.n_feature == 2 else None
+        return len(set(feature.argmax(-1).tolist())) / process.n_feature
+    return len(set(bins(feature).tolist())) / BINS**2 if process.n_feature == 2 else None
 
 
 def bins(feature: Float[Tensor, "n 2"]) -> Tensor:

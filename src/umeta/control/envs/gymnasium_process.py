@@ -348,8 +348,25 @@ def _spec(gymnasium: Any, name: str, own_names: tuple[str, ...]) -> Any:
         raise InputError(f"there is no environment {name!r}; {hint}") from error
 
 
+@contextmanager
+def _without_compiler_warnings() -> Iterator[None]:
+    """Keep MuJoCo from printing and logging what it thinks of the model, once for every copy."""
+    try:
+        import mujoco
+    except ImportError:
+        yield
+        return
+    previous = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(previous)
+
+
 def _make(gymnasium: Any, spec: Any, known: Known) -> Any:
     try:
-        return gymnasium.make(spec, **known.options)
+        with _without_compiler_warnings():
+            return gymnasium.make(spec, **known.options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{spec.id} needs a package that is not installed: {_told(error)}; {PIP}") from error

@@ -197,3 +197,8 @@ class SkillProcedure:
         split = self.process.observation.n
         bias = weights["b0"] + skill @ weights["w0"][0, split:]
         return of_every_task(weights | {"w0": weights["w0"][:, :split]}, len(skill)) | {"b0": bias}
+
+    def adapt(self, support: RewardFn, rng: Rng | None = None) -> PolicyAgent:
+        """Choose a skill for one reward and go on from it; without a stream, that of seed 0 is taken."""
+        *_, last = self.stages(RewardTasks.of([support]), rng or Rng.from_seed(0))
+        return PolicyAgent(self.process, self.policy, last.weights)

@@ -66,7 +66,11 @@ class ControlProcedure(Protocol):
         """Adapt to one reward; never changes the procedure. Without a stream, that of seed 0 is taken."""
         ...
 
-    def with_episodes(self, n_episode: int) -> "ControlProcedure":
+
+class ShippedProcedure(ControlProcedure, Protocol):
+    """A procedure that a run leaves behind."""
+
+    def with_episodes(self, n_episode: int) -> "ShippedProcedure":
         """Return the procedure that runs about this many episodes of a task in all, at least one step's."""
         ...
 

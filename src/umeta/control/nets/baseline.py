@@ -36,7 +36,8 @@ def linear_baseline(
     wanted = rows.mT @ returns.double().flatten(1, 2).unsqueeze(-1)
     eye = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)
     coefficients = torch.linalg.solve(gram + RIDGE * eye, wanted)
-    return (features.flatten(1, 2) @ coefficients).reshape(returns.shape).to(returns.dtype)
+    fitted: Tensor = features.flatten(1, 2) @ coefficients
+    return fitted.reshape(returns.shape).to(returns.dtype)
 
 
 @dataclass(frozen=True)

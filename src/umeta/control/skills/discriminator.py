@@ -30,7 +30,7 @@ def log_guess(model: nn.Module, process: ControlledProcess, floor: float) -> Rew
 
     @torch.no_grad()
     def log_q(skill: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-        log_probability = model(process.feature(reached)).log_softmax(-1)
+        log_probability: Tensor = model(process.feature(reached)).log_softmax(-1)
         own = skill.to(reached.device).reshape(len(skill), *(1,) * (reached.ndim - 2), -1)
         return (log_probability * own).sum(-1).clamp_min(floor)
 

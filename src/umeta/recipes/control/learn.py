@@ -15,7 +15,7 @@ from umeta.control.coverage import coverage
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.carml import Carml
 from umeta.control.learners.maml import Maml
-from umeta.control.learners.procedure import ControlProcedure
+from umeta.control.learners.procedure import ShippedProcedure
 from umeta.control.learners.rl2 import Rl2
 from umeta.control.learners.shipped import save_procedure
 from umeta.control.picture import draw_skills
@@ -153,20 +153,20 @@ class ControlLearning:
             )
         return found
 
-    def practice(self, tasks: RewardDistribution) -> ControlProcedure:
+    def practice(self, tasks: RewardDistribution) -> ShippedProcedure:
         """Practice on the rewards."""
         learner, rng = learner_of(self.recipe, self.process), self.rng.fork("meta")
         state = learner.init(rng.fork("init"))
         pace = self.stages.pace("meta_train", None)
         start, observer = self.stages.observed("meta_train", pace, "return_after", state)
         batch = self.recipe.meta_batch_size
-        procedure: ControlProcedure = meta_train(
+        procedure: ShippedProcedure = meta_train(
             learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer
         )
         observer.close()
         return procedure
 
-    def alternate(self) -> tuple[ControlProcedure, dict[str, float | None]]:
+    def alternate(self) -> tuple[ShippedProcedure, dict[str, float | None]]:
         """Propose tasks from the meta-learner's own trajectories and practice on them, in turn; returns how far tasks are apart too."""
         learner, rng = learner_of(self.recipe, self.process), self.rng.fork("meta")
         assert isinstance(learner, Maml)

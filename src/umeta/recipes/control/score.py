@@ -16,7 +16,7 @@ from umeta.benchmarks.goals import TrueTasks, true_tasks
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.gradient import GradientProcedure, SkillProcedure
 from umeta.control.learners.inner import InnerLoop
-from umeta.control.learners.procedure import ControlProcedure
+from umeta.control.learners.procedure import ControlProcedure, ShippedProcedure
 from umeta.control.learners.shipped import load_procedure, save_procedure
 from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardTask, RewardTasks
@@ -196,7 +196,7 @@ def _baselines(
 
 def _train_oracle(
     process: ControlledProcess, truth: TrueTasks, question: ControlQuestion, rng: Rng, reporter: Reporter
-) -> ControlProcedure:
+) -> ShippedProcedure:
     recipe = oracle_goals()
     reporter.stage("oracle: practice on the true rewards")
     return meta_train(
