@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from umeta.control.envs.gymnasium_process import KNOWN, gymnasium_process
+from umeta.control.envs.gymnasium_process import KNOWN, gymnasium_process, without_compiler_warnings
 from umeta.core.rng import Rng
 
 
@@ -31,7 +31,8 @@ def main() -> None:
         low, high = np.array(process.action.low), np.array(process.action.high)
         actions = rng.numpy().uniform(low, high, (process.horizon, options.copies, len(low))).astype(np.float32)
         settings = KNOWN[name].options if name in KNOWN else {}
-        bare = [gymnasium.make(name, **settings).unwrapped for _ in range(options.copies)]
+        with without_compiler_warnings():
+            bare = [gymnasium.make(name, **settings).unwrapped for _ in range(options.copies)]
 
         def alone(actions=actions, bare=bare) -> None:
             for copy in range(actions.shape[1]):

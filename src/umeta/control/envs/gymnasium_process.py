@@ -349,7 +349,7 @@ def _spec(gymnasium: Any, name: str, own_names: tuple[str, ...]) -> Any:
 
 
 @contextmanager
-def _without_compiler_warnings() -> Iterator[None]:
+def without_compiler_warnings() -> Iterator[None]:
     """Keep MuJoCo from printing and logging what it thinks of the model, once for every copy."""
     try:
         import mujoco
@@ -366,7 +366,7 @@ def _without_compiler_warnings() -> Iterator[None]:
 
 def _make(gymnasium: Any, spec: Any, known: Known) -> Any:
     try:
-        with _without_compiler_warnings():
+        with without_compiler_warnings():
             return gymnasium.make(spec, **known.options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{spec.id} needs a package that is not installed: {_told(error)}; {PIP}") from error

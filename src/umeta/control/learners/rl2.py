@@ -153,7 +153,7 @@ class Rl2:
         process: Where.
         n_hidden: Size of the memory.
         n_episode: Episodes of a trial; the exported procedure adapts in one less, for the last is that in which the result is used.
-        n_copy: Trials of each task in a step.
+        n_copy: Trials of each task in a step; few, with many tasks, for what a trial returns depends on its task far more than on chance.
         hidden_share: Probability that the rewards of an episode after the first are hidden.
         lr: Adam's rate.
         n_epochs: How often the trials of a step are gone through.
@@ -171,14 +171,14 @@ class Rl2:
     process: ControlledProcess
     n_hidden: int = 64
     n_episode: int = 4
-    n_copy: int = 16
+    n_copy: int = 2
     hidden_share: float = 0.2
-    lr: float = 1e-3
-    n_epochs: int = 4
-    n_parts: int = 4
+    lr: float = 3e-3
+    n_epochs: int = 3
+    n_parts: int = 2
     clip: float = 0.2
-    entropy: float = 0.01
-    discount: float = 0.97
+    entropy: float = 0.02
+    discount: float = 0.95
     trace: float = 0.95
 
     def init(self, rng: Rng) -> ModuleState:

@@ -60,8 +60,6 @@ class ControlRecipe:
     learn_rates: bool = False
 
 
-# Many tasks with few trials of each: what a trial returns depends on its task far more than on chance.
-RL2: Mapping[str, Any] = {"meta_batch_size": 160, "outer_lr": 3e-3, "memory": {"n_copy": 2}}
 PAPERS = ("gupta2018unsupervised", "finn2017maml", "rothfuss2019promp")
 
 
@@ -153,7 +151,7 @@ def rl2_diayn() -> ControlRecipe:
         papers=(PAPERS[0], "duan2016rl2", "eysenbach2019diayn", "schulman2017ppo"),
         learner="rl2",
         skills_share=0.3,
-        **RL2,
+        meta_batch_size=160,
     )
 
 
@@ -165,7 +163,7 @@ def rl2_oracle() -> ControlRecipe:
         summary="oracle: a memory over episodes (RL2) on the true rewards of an environment's benchmark",
         papers=("duan2016rl2", "schulman2017ppo"),
         learner="rl2",
-        **RL2,
+        meta_batch_size=160,
     )
 
 
