@@ -2,7 +2,8 @@
 
     python benchmarks/control.py --on point-goals --seeds 0 1 2 --skill-steps 80 --meta-steps 80
 
-writes docs/results/control-point-goals.json. All seeds share the held-out goals; everything else is drawn anew.
+writes docs/results/control-point-goals.json after each arm; seeds that are in it, made with the same steps, are kept. All seeds share the
+held-out goals; everything else is drawn anew.
 """
 
 import argparse
@@ -79,10 +80,12 @@ def main() -> None:
     torch.set_num_threads(1)
     truth = true_tasks(options.on)
     held_out = Rng.from_seed(0).fork(truth.name)
-    found: dict[str, dict] = {}
+    found = kept(options)
     for seed in options.seeds:
         rng = Rng.from_seed(seed)
         for name in [*options.recipes, SCRATCH]:
+            if any(one["seed"] == seed for one in found.get(name, {"seeds": ()})["seeds"]):
+                continue
             began = cpu_s()
             if name == SCRATCH:
                 procedure, facts = scratch(truth, rng.fork("scratch"), held_out)
@@ -93,18 +96,31 @@ def main() -> None:
             everywhere = returns_after(procedure, truth.spread, 5, 5, held_out.fork("spread"))
             one = {"seed": seed, "cpu_s": round(learn_s, 1), "worst_goal_return": round(float(everywhere.min()), 2), **facts}
             one["mean_return"] = [round(float(value), 2) for value in scores.values.mean(1)]
-            arm = found.setdefault(name, {"episodes": episodes_of(procedure), "seeds": [], "scores": []})
-            arm["seeds"].append(one)
-            arm["scores"].append(scores.values)
             print(f"{time.strftime('%H:%M:%S')} seed {seed} {name}: {one}", flush=True)
+            one["returns"] = np.round(scores.values, 2).tolist()
+            found.setdefault(name, {"episodes": episodes_of(procedure), "seeds": []})["seeds"].append(one)
             write(found, options)
+
+
+def path_of(options: argparse.Namespace) -> Path:
+    return RESULTS / f"control-{options.on}.json"
+
+
+def kept(options: argparse.Namespace) -> dict[str, dict]:
+    """Return the arms that are there already, made with the same steps and tasks."""
+    content = json.loads(path_of(options).read_text()) if path_of(options).is_file() else {"settings": {}}
+    same = all(content["settings"].get(key) == getattr(options, key) for key in ("skill_steps", "meta_steps", "tasks"))
+    return {
+        arm["method"]: {"episodes": [point["episodes"] for point in arm["curve"]], "seeds": arm["seeds"]}
+        for arm in (content["methods"] if same else ())
+    }
 
 
 def write(found: dict[str, dict], options: argparse.Namespace) -> None:
     """Write what there is so far; returns are over seeds and tasks together."""
     rows = []
     for name, arm in found.items():
-        together = Scores(np.concatenate(arm["scores"], axis=1))
+        together = Scores(np.concatenate([np.asarray(one["returns"]) for one in arm["seeds"]], axis=1))
         curve = curve_of(together, arm["episodes"], Rng.from_seed(0))
         rows.append({"method": name, "curve": [asdict(point) for point in curve], "seeds": arm["seeds"]})
     content = {
@@ -113,7 +129,7 @@ def write(found: dict[str, dict], options: argparse.Namespace) -> None:
         "settings": vars(options),
         "methods": rows,
     }
-    (RESULTS / f"control-{options.on}.json").write_text(json.dumps(content, indent=1) + "\n")
+    path_of(options).write_text(json.dumps(content) + "\n")
 
 
 if __name__ == "__main__":

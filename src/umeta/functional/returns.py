@@ -55,7 +55,6 @@ def generalized_advantages(
     advantages, later, value_next = [], torch.zeros_like(reward[..., 0]), torch.zeros_like(reward[..., 0])
     for t in range(reward.shape[-1] - 1, -1, -1):
         later = reward[..., t] + discount * value_next - value[..., t] + discount * trace * later
-        later = later * lives[..., t]
         value_next = value[..., t]
         advantages.append(later)
     return torch.stack(advantages[::-1], -1)

@@ -47,9 +47,9 @@ def test_gaussian_density_is_that_of_torch(rng):
 
 
 def test_gaussian_draws_spread_as_the_bounds_do(rng):
-    policy = GaussianPolicy(1, Box((-0.1, -math.inf), (0.1, math.inf)), (4,))
+    policy = GaussianPolicy(1, Box((-0.1, -math.inf), (0.1, math.inf)), (4,), first_std=0.5)
     draws = policy.sample(policy.init(rng), torch.zeros(1, 20_000, 1), rng.torch())[0]
-    assert draws.std(0).tolist() == pytest.approx([0.1, 1.0], rel=0.03)
+    assert draws.std(0).tolist() == pytest.approx([0.05, 0.5], rel=0.03)
 
 
 def test_categorical_density_is_that_of_torch_and_draws_follow_it(rng):
