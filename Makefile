@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "making $(VENV): torch (CPU build) and the rest, about 1.5 GB, one to three minutes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,control]'
 	@touch $(STAMP)
 
 demo: setup

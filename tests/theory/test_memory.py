@@ -1,9 +1,18 @@
 """Memory by hand, and by running it."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from umeta.theory.memory import expected_tries, look_first, measure_posterior_sampling, measure_without_repeats, missed_with_memory
+from umeta.theory.memory import (
+    expected_tries,
+    look_first,
+    measure_posterior_sampling,
+    measure_without_repeats,
+    missed_with_memory,
+    search_bound,
+)
 
 
 def test_by_hand():
@@ -30,3 +39,26 @@ def test_posterior_sampling_never_looks(rng):
     assert (costs.memoryless, costs.sampling, costs.optimal) == (10, 5.5, 2)
     assert measure_posterior_sampling(10, 20_000, rng) == pytest.approx(5.5, abs=0.1)
     assert look_first(2).optimal == 1.5, "with two arms looking does not pay"
+
+
+def best_search(n_cells: int, horizon: int, n_episodes: int) -> float:
+    """Return the best mean return on a line of cells by trying every plan until the goal is met."""
+
+    def value(plan):
+        met = {}
+        for episode in range(n_episodes):
+            place = 0
+            for t in range(horizon):
+                place = min(max(place + plan[episode * horizon + t], 0), n_cells - 1)
+                met.setdefault(place, (episode, t))
+        later = [horizon + 1 - max(goal, 1) for goal in range(n_cells)]
+        return sum(horizon - t + (n_episodes - 1 - episode) * later[goal] for goal, (episode, t) in met.items()) / n_cells
+
+    return max(map(value, itertools.product((-1, 0, 1), repeat=horizon * n_episodes)))
+
+
+def test_no_search_exceeds_its_bound():
+    assert search_bound(np.array([0, 1, 2]), 2, 2) == pytest.approx(8 / 3)
+    assert best_search(3, 2, 2) == pytest.approx(8 / 3)
+    assert best_search(4, 3, 2) <= search_bound(np.arange(4), 3, 2) < 1.1 * best_search(4, 3, 2)
+    assert search_bound(np.array([5]), 3, 2) == 0

@@ -97,10 +97,65 @@ def grid_goals() -> TrueTasks:
     return TrueTasks("grid-goals-v0", "Grid-v0", _in_goal_cell, one_hot, torch.eye(25))
 
 
+CONTROL_COST = 0.05
+CHEETAH_VELOCITY = 8
+ANT_SQUARE = 2.0
+
+
+def _off_velocity(target: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+    """Return minus the distance of the velocity along x to the target, less the cost of the action."""
+    off = (reached[..., CHEETAH_VELOCITY] - _spread_out(target, reached)[..., 0]).abs()
+    return -off - CONTROL_COST * action.square().sum(-1)
+
+
+def _along_direction(sign: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+    """Return the velocity along x in the wanted direction, less the cost of the action."""
+    return reached[..., CHEETAH_VELOCITY] * _spread_out(sign, reached)[..., 0] - CONTROL_COST * action.square().sum(-1)
+
+
+def cheetah_velocity() -> TrueTasks:
+    """`cheetah-velocity-v0`: run at a speed drawn uniformly from 0 to 2 m/s; 100 steps of HalfCheetah-v5.
+
+    The reward of a step is minus the distance of the velocity to the target, less 0.05 times the squared action.
+
+    Source:
+        Finn et al. 2017 (arXiv:1703.03400), as in their code. Departure: the velocity at the end of the step instead of its mean.
+    """
+
+    def speeds(n: int, rng: Rng) -> Float[Tensor, "n 1"]:
+        return 2 * torch.rand(n, 1, generator=rng.torch())
+
+    return TrueTasks("cheetah-velocity-v0", "HalfCheetah-v5", _off_velocity, speeds, torch.linspace(0, 2, 21)[:, None])
+
+
+def cheetah_direction() -> TrueTasks:
+    """`cheetah-direction-v0`: run forward or backward; the reward is the velocity that way, less 0.05 times the squared action."""
+
+    def signs(n: int, rng: Rng) -> Float[Tensor, "n 1"]:
+        return torch.randint(2, (n, 1), generator=rng.torch()).float() * 2 - 1
+
+    return TrueTasks("cheetah-direction-v0", "HalfCheetah-v5", _along_direction, signs, torch.tensor([[-1.0], [1.0]]))
+
+
+def ant_goal() -> TrueTasks:
+    """`ant-goal-v0`: reach a goal drawn uniformly from a square of 4 m around the start; 100 steps of Ant-v5 that end for no fall.
+
+    The reward of a step is minus the distance to the goal.
+    """
+
+    def goals(n: int, rng: Rng) -> Float[Tensor, "n 2"]:
+        return (2 * torch.rand(n, 2, generator=rng.torch()) - 1) * ANT_SQUARE
+
+    return TrueTasks("ant-goal-v0", "Ant-v5", _distance_to_goal, goals, _square_grid() / ARENA * ANT_SQUARE)
+
+
 GOALS: dict[str, Callable[[], TrueTasks]] = {
     "point-goals-v0": point_goals,
     "point-walls-v0": point_walls,
     "grid-goals-v0": grid_goals,
+    "cheetah-velocity-v0": cheetah_velocity,
+    "cheetah-direction-v0": cheetah_direction,
+    "ant-goal-v0": ant_goal,
 }
 
 

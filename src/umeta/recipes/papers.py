@@ -250,6 +250,54 @@ BIBTEX = {
   journal = {arXiv:1707.06347},
   year    = {2017}
 }""",
+    "gregor2016vic": """@article{gregor2016vic,
+  title   = {Variational Intrinsic Control},
+  author  = {Gregor, Karol and Rezende, Danilo Jimenez and Wierstra, Daan},
+  journal = {arXiv:1611.07507},
+  year    = {2016}
+}""",
+    "achiam2018valor": """@article{achiam2018valor,
+  title   = {Variational Option Discovery Algorithms},
+  author  = {Achiam, Joshua and Edwards, Harrison and Amodei, Dario and Abbeel, Pieter},
+  journal = {arXiv:1807.10299},
+  year    = {2018}
+}""",
+    "lee2019smm": """@article{lee2019smm,
+  title   = {Efficient Exploration via State Marginal Matching},
+  author  = {Lee, Lisa and Eysenbach, Benjamin and Parisotto, Emilio and Xing, Eric and Levine, Sergey and Salakhutdinov, Ruslan},
+  journal = {arXiv:1906.05274},
+  year    = {2019}
+}""",
+    "sharma2020dads": """@inproceedings{sharma2020dads,
+  title     = {Dynamics-Aware Unsupervised Discovery of Skills},
+  author    = {Sharma, Archit and Gu, Shixiang and Levine, Sergey and Kumar, Vikash and Hausman, Karol},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2020},
+  eprint    = {1907.01657},
+  archivePrefix = {arXiv}
+}""",
+    "park2024metra": """@inproceedings{park2024metra,
+  title     = {{METRA}: Scalable Unsupervised {RL} with Metric-Aware Abstraction},
+  author    = {Park, Seohong and Rybkin, Oleh and Levine, Sergey},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2024},
+  eprint    = {2310.08887},
+  archivePrefix = {arXiv}
+}""",
+    "jabri2019carml": """@inproceedings{jabri2019carml,
+  title     = {Unsupervised Curricula for Visual Meta-Reinforcement Learning},
+  author    = {Jabri, Allan and Hsu, Kyle and Eysenbach, Ben and Gupta, Abhishek and Levine, Sergey and Finn, Chelsea},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2019},
+  eprint    = {1912.04226},
+  archivePrefix = {arXiv}
+}""",
+    "duan2016rl2": """@article{duan2016rl2,
+  title   = {{RL}$^2$: Fast Reinforcement Learning via Slow Reinforcement Learning},
+  author  = {Duan, Yan and Schulman, John and Chen, Xi and Bartlett, Peter L. and Sutskever, Ilya and Abbeel, Pieter},
+  journal = {arXiv:1611.02779},
+  year    = {2016}
+}""",
 }
 
 EMBEDDING = {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 
 from umeta.core.rng import Rng
 from umeta.theory.planning import best_policies
@@ -26,6 +27,35 @@ def expected_tries(prior: Float[np.ndarray, " n_goals"]) -> float:
 def missed_with_memory(prior: Float[np.ndarray, " n_goals"], n_episodes: int) -> float:
     """Return the probability that a goal is not among the first `n_episodes` tries, the likeliest first, none twice."""
     return float(np.sort(prior)[::-1][n_episodes:].sum())
+
+
+def search_bound(distance: Int[np.ndarray, " n_goals"], horizon: int, n_episodes: int) -> float:
+    r"""Return a bound that no learner with memory can exceed: its return over a trial, if each step that ends in the goal pays 1.
+
+    One of the goals is drawn uniformly, every episode begins at the start, and nothing is random. Until the goal is met a step can test one
+    cell, a cell at distance $d$ not before step $d$; a goal that is met at step $t$ pays in the rest of that episode, and in each later one
+    from step $d$ on. The bound is the best assignment of goals to steps; it allows neighbors in time that are none in space, so that the
+    optimum lies below it.
+
+    Args:
+        distance: Steps from the start to each goal; at the start itself the first step can stay.
+        horizon: Steps of an episode.
+        n_episodes: Episodes of a trial.
+
+    Returns:
+        Mean over goals of the return of the whole trial.
+
+    Example:
+        >>> search_bound(np.array([1, 1]), horizon=1, n_episodes=2)
+        1.5
+    """
+    step = np.arange(1, horizon + 1)
+    first = np.maximum(distance, 1)[:, None, None]
+    later = np.arange(n_episodes - 1, -1, -1)[:, None]
+    pays = np.where(step >= first, horizon - step + 1 + later * np.maximum(horizon + 1 - first, 0), 0)
+    table = pays.reshape(len(distance), -1)
+    goals, slots = linear_sum_assignment(table, maximize=True)
+    return float(table[goals, slots].sum() / len(distance))
 
 
 def measure_without_repeats(process: TabularProcess, n_trials: int, rng: Rng) -> tuple[float, float]:

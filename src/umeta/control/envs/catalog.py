@@ -1,12 +1,11 @@
 """Knows which processes have a name."""
 
-import difflib
 from collections.abc import Callable
 
 from umeta.control.envs.grid.env import Grid
+from umeta.control.envs.gymnasium_process import gymnasium_process
 from umeta.control.envs.point_nav.env import PointNav, point_walls
 from umeta.control.process import ControlledProcess
-from umeta.core.errors import InputError
 
 PROCESSES: dict[str, Callable[[], ControlledProcess]] = {
     "PointNav-v0": PointNav,
@@ -16,9 +15,9 @@ PROCESSES: dict[str, Callable[[], ControlledProcess]] = {
 
 
 def make_process(name: str) -> ControlledProcess:
-    """Return the process of that name; raises `InputError` with the nearest names if there is none."""
-    if name not in PROCESSES:
-        near = difflib.get_close_matches(name, PROCESSES, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PROCESSES)}"
-        raise InputError(f"there is no environment {name!r}; {hint}")
-    return PROCESSES[name]()
+    """Return the process of that name, of umeta or of gymnasium.
+
+    Raises:
+        InputError: There is no such process, an extra is missing, or it cannot be used; the text says which and what to do.
+    """
+    return PROCESSES[name]() if name in PROCESSES else gymnasium_process(name, tuple(PROCESSES))

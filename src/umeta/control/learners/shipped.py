@@ -6,11 +6,15 @@ from pathlib import Path
 from umeta.artifacts.artifact import DESCRIPTION, read_artifact, read_json, write_artifact
 from umeta.control.learners.gradient import GradientProcedure, PolicyAgent
 from umeta.control.learners.procedure import Agent, ShippedProcedure
+from umeta.control.learners.rl2 import MemoryAgent, MemoryProcedure
 from umeta.core.errors import ArtifactError, InputError
 
 PROCEDURE, AGENT = "control-procedure", "agent"
-_PROCEDURES: Mapping[str, Callable[..., ShippedProcedure]] = {"policy-gradient": GradientProcedure.restore}
-_AGENTS: Mapping[str, Callable[..., Agent]] = {"policy": PolicyAgent.restore}
+_PROCEDURES: Mapping[str, Callable[..., ShippedProcedure]] = {
+    "policy-gradient": GradientProcedure.restore,
+    "memory": MemoryProcedure.restore,
+}
+_AGENTS: Mapping[str, Callable[..., Agent]] = {"policy": PolicyAgent.restore, "memory": MemoryAgent.restore}
 
 
 def save_procedure(folder: Path, procedure: ShippedProcedure) -> None:

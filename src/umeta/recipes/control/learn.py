@@ -13,8 +13,10 @@ from umeta.artifacts.run import RunFolder
 from umeta.benchmarks.goals import GOALS, TrueTasks
 from umeta.control.coverage import coverage
 from umeta.control.envs.catalog import make_process
+from umeta.control.learners.carml import Carml
 from umeta.control.learners.maml import Maml
 from umeta.control.learners.procedure import ShippedProcedure
+from umeta.control.learners.rl2 import Rl2
 from umeta.control.learners.shipped import save_procedure
 from umeta.control.picture import draw_skills
 from umeta.control.process import ControlledProcess
@@ -95,8 +97,10 @@ def discovery_of(recipe: ControlRecipe, process: ControlledProcess) -> SkillDisc
     )
 
 
-def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> Maml:
+def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> Maml | Rl2:
     """Return a recipe's meta-learner for a process."""
+    if recipe.learner == "rl2":
+        return Rl2(process, lr=recipe.outer_lr, **recipe.memory)
     return Maml(
         process,
         recipe.inner,
@@ -156,9 +160,29 @@ class ControlLearning:
         pace = self.stages.pace("meta_train", None)
         start, observer = self.stages.observed("meta_train", pace, "return_after", state)
         batch = self.recipe.meta_batch_size
-        procedure = meta_train(learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer)
+        procedure: ShippedProcedure = meta_train(
+            learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer
+        )
         observer.close()
         return procedure
+
+    def alternate(self) -> tuple[ShippedProcedure, dict[str, float | None]]:
+        """Propose tasks from the meta-learner's own trajectories and practice on them, in turn; returns how far tasks are apart too."""
+        learner, rng = learner_of(self.recipe, self.process), self.rng.fork("meta")
+        assert isinstance(learner, Maml)
+        alternation = Carml(learner, meta_batch_size=self.recipe.meta_batch_size, **self.recipe.settings)
+        state = alternation.init(rng.fork("init"))
+        pace = self.stages.pace("meta_train", None)
+        start, observer = self.stages.observed("meta_train", pace, "information", state)
+        state = train(state, lambda now, i: alternation.step(now, rng.fork("step", i)), pace, start=start, observer=observer)
+        observer.close()
+        tasks = alternation.tasks(state).sample_batch(rng.fork("measure"), self.recipe.n_skill)
+        procedure = alternation.export(state)
+        *_, last = procedure.stages(tasks, rng.fork("measure"))
+        reached = coverage(self.process, last.run(MEASURED_EPISODES, rng.fork("measure")))
+        mixture = state.modules["mixture"].state_dict()
+        write_artifact(self.run.path / "mixture", "mixture", mixture, {"process": self.process.name})
+        return procedure, {"information": float(mixture["information"]), "coverage": reached}
 
 
 def learn_control(
@@ -201,13 +225,17 @@ def learn_control(
         work = ControlLearning(request, run, reporter, stop or (lambda: False))
         measured: dict[str, float | None] = {}
         files = {"procedure": out / "procedure" / "tensors.safetensors"}
-        if truth is None:
+        if request.recipe.objective == "carml":
+            procedure, measured = work.alternate()
+        elif truth is None:
             skills = work.skills()
             measured = work.measured(skills)
             draw_skills(skills, request.recipe.n_skill, work.rng.fork("sheet"), out / "skills.png")
             files["skills"] = out / "skills" / "tensors.safetensors"
-        tasks = skills.tasks if truth is None else truth.tasks
-        save_procedure(out / "procedure", work.practice(tasks))
+            procedure = work.practice(skills.tasks)
+        else:
+            procedure = work.practice(truth.tasks)
+        save_procedure(out / "procedure", procedure)
         run.finish(
             {
                 "status": "complete",

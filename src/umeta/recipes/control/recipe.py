@@ -2,8 +2,8 @@
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from umeta.control.learners.inner import InnerLoop
 from umeta.control.skills.ppo import Ppo
@@ -18,8 +18,11 @@ class ControlRecipe:
         name: What it is called.
         summary: One line for `umeta recipes`.
         papers: Keys in `papers.BIBTEX`.
-        objective: A key of `OBJECTIVES`; None takes the true rewards of a benchmark, for an oracle.
+        objective: A key of `OBJECTIVES`; "carml" makes tasks of the meta-learner's own trajectories, in turn with practice; None takes the
+            true rewards of a benchmark, for an oracle.
         settings: Of the objective, where they differ from its defaults.
+        learner: Who practices: "maml", or "rl2", a memory that lasts over the episodes of a task.
+        memory: Settings of "rl2", where they differ from its defaults.
         skills_share: Share of a time budget until skills are found.
         ppo: How the policy of the skills gets better.
         n_skill: Skills run in each step of the discovery.
@@ -40,6 +43,8 @@ class ControlRecipe:
     papers: tuple[str, ...]
     objective: str | None = "diayn"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    learner: Literal["maml", "rl2"] = "maml"
+    memory: Mapping[str, Any] = field(default_factory=dict)
     skills_share: float = 0.5
     ppo: Ppo = field(default_factory=Ppo)
     n_skill: int = 16
@@ -77,6 +82,91 @@ def uml_random() -> ControlRecipe:
     )
 
 
+def uml_vic() -> ControlRecipe:
+    """Options by VIC, told apart by where they end, MAML on them."""
+    return ControlRecipe(
+        name="uml-vic",
+        summary="options that can be told apart by where they end, with a learned prior (VIC), MAML",
+        papers=(*PAPERS, "gregor2016vic", "schulman2017ppo"),
+        objective="vic",
+    )
+
+
+def uml_valor() -> ControlRecipe:
+    """Skills by VALOR, told apart by whole trajectories, more and more of them, MAML on them."""
+    return ControlRecipe(
+        name="uml-valor",
+        summary="skills that can be told apart by whole trajectories, more and more of them (VALOR), MAML",
+        papers=(*PAPERS, "achiam2018valor", "schulman2017ppo"),
+        objective="valor",
+    )
+
+
+def uml_smm() -> ControlRecipe:
+    """Skills that together visit every state, by state marginal matching, MAML on them."""
+    return ControlRecipe(
+        name="uml-smm",
+        summary="skills that together visit all states equally often (SMM), MAML",
+        papers=(*PAPERS, "lee2019smm", "schulman2017ppo"),
+        objective="smm",
+    )
+
+
+def uml_dads() -> ControlRecipe:
+    """Continuous skills under which the process can be predicted, by DADS, MAML on them."""
+    return ControlRecipe(
+        name="uml-dads",
+        summary="continuous skills with predictable dynamics (DADS), MAML",
+        papers=(*PAPERS, "sharma2020dads", "schulman2017ppo"),
+        objective="dads",
+    )
+
+
+def uml_metra() -> ControlRecipe:
+    """Directions of a representation in which distance is time, by METRA, MAML on them."""
+    return ControlRecipe(
+        name="uml-metra",
+        summary="directions in a representation where distance is time (METRA), MAML",
+        papers=(*PAPERS, "park2024metra", "schulman2017ppo"),
+        objective="metra",
+    )
+
+
+def carml() -> ControlRecipe:
+    """A mixture over the meta-learner's own trajectories proposes tasks, in turn with practice on them."""
+    return ControlRecipe(
+        name="carml",
+        summary="a mixture over the learner's own trajectories proposes tasks, in turn with practice (CARML), MAML",
+        papers=("jabri2019carml", *PAPERS[1:]),
+        objective="carml",
+    )
+
+
+def rl2_diayn() -> ControlRecipe:
+    """Skills by DIAYN as rewards, and a memory that learns them by acting."""
+    return replace(
+        uml_diayn(),
+        name="rl2-diayn",
+        summary="skills that can be told apart (DIAYN) as rewards, a memory over episodes (RL2)",
+        papers=(PAPERS[0], "duan2016rl2", "eysenbach2019diayn", "schulman2017ppo"),
+        learner="rl2",
+        skills_share=0.3,
+        meta_batch_size=160,
+    )
+
+
+def rl2_oracle() -> ControlRecipe:
+    """A memory over episodes, on the true rewards of the benchmark that belongs to the environment."""
+    return replace(
+        oracle_goals(),
+        name="rl2-oracle",
+        summary="oracle: a memory over episodes (RL2) on the true rewards of an environment's benchmark",
+        papers=("duan2016rl2", "schulman2017ppo"),
+        learner="rl2",
+        meta_batch_size=160,
+    )
+
+
 def oracle_goals() -> ControlRecipe:
     """MAML on the true rewards of the benchmark that belongs to the environment: the bound with hand-made tasks."""
     return ControlRecipe(
@@ -90,7 +180,15 @@ def oracle_goals() -> ControlRecipe:
 CONTROL_RECIPES: dict[str, Callable[[], ControlRecipe]] = {
     "uml-diayn": uml_diayn,
     "uml-random": uml_random,
+    "uml-vic": uml_vic,
+    "uml-valor": uml_valor,
+    "uml-smm": uml_smm,
+    "uml-dads": uml_dads,
+    "uml-metra": uml_metra,
+    "carml": carml,
+    "rl2-diayn": rl2_diayn,
     "oracle-goals": oracle_goals,
+    "rl2-oracle": rl2_oracle,
 }
 
 
