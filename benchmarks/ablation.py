@@ -24,7 +24,7 @@ from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn
 from umeta.recipes.recipe import default
 from umeta.recipes.request import resolve
-from umeta.recipes.score import measure
+from umeta.recipes.score import Measure
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "ablation.json"
 KINDS = ((5, 1), (5, 5), (20, 1), (20, 5))
@@ -56,7 +56,7 @@ def row(name: str, seed: int, folder: Path, budget: str) -> dict:
     for n_way, k_shot in KINDS:
         tasks = labeled_tasks(labeled, pool, n_way=n_way, k_shot=k_shot, n_query=15)
         rng = Rng.from_seed(0).fork(f"{n_way}-{k_shot}")
-        accuracy, half = evaluate(shipped.procedure, tasks, measure, n_tasks=1000, rng=rng).summary()
+        accuracy, half = evaluate(shipped.procedure, tasks, Measure(), n_tasks=1000, rng=rng).summary()
         found[f"{n_way}w{k_shot}s"] = {"accuracy": round(accuracy, 5), "ci95": round(half, 5)}
     learned = {key: manifest[key] for key in ("agreement", "steps", "elapsed_s", "threads")}
     return {"name": name, "seed": seed, "budget": budget, **found, **learned}

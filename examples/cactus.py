@@ -15,7 +15,7 @@ from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.partition import Partitions
 from umeta.images.source import read_stacked
 from umeta.images.tasks.partition_tasks import PartitionTasks
-from umeta.recipes.score import measure
+from umeta.recipes.score import Measure
 
 rng = Rng.from_seed(0)
 glyphs = get_benchmark("glyphs")
@@ -39,5 +39,5 @@ procedure = meta_train(ProtoNets(Conv4Config(1, 28)), tasks, meta_batch_size=2, 
 held_out = glyphs.split("scripts", "meta_test")
 for k_shot in (1, 5):
     test = labeled_tasks(held_out, Pool(held_out.images), n_way=5, k_shot=k_shot, n_query=5)
-    mean, ci95 = evaluate(procedure, test, measure, n_tasks=300, rng=rng.fork("test")).summary()
+    mean, ci95 = evaluate(procedure, test, Measure(), n_tasks=300, rng=rng.fork("test")).summary()
     print(f"5-way {k_shot}-shot: {100 * mean:.1f} ±{100 * ci95:.1f} % ({len(images)} unlabeled images)")
