@@ -5,6 +5,7 @@ from umeta.benchmarks.oracle import labeled_tasks
 from umeta.core.loop import Pace, meta_train
 from umeta.core.rng import Rng
 from umeta.evaluation.evaluate import evaluate
+from umeta.images.embed.training import fit
 from umeta.images.embed.vae import Vae
 from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
@@ -19,10 +20,11 @@ glyphs = get_benchmark("glyphs")
 images = read_stacked(glyphs.pool("scripts"), 28, 1)  # uint8 [n, 1, 28, 28]; there are no labels in it
 
 # 1. A generative model of the images, learned without labels.
-vae = Vae().fit(images, Pace(seconds=25), rng.fork("vae"))
+vae = Vae()
+net = vae.encoder(fit(vae, images, Pace(seconds=25), rng.fork("vae")), images)
 
 # 2. Tasks: 20 images as classes; every example is drawn anew from near the code of its image.
-tasks = InstanceTasks(Pool(images), n_way=20, augment=LatentViews(vae, "noise"), n_query=5)
+tasks = InstanceTasks(Pool(images), n_way=20, augment=LatentViews(net, "noise"), n_query=5)
 
 # 3. Practice.
 learner = ProtoNets(Conv4Config(1, 28, downsample="stem"))
