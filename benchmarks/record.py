@@ -78,6 +78,7 @@ def main() -> None:
                 if row["method"].partition(" (")[0] == config["recipe"]["name"]:
                     row["method"] += changes(config["recipe"])
                     row["method"] += f" {length(config)}"
+                    row["method"] += f", learned on {config['source']}" if config["source"] != report["benchmark"] else ""
             content = {
                 "commands": [*before, learn_command(config, taken), *commands],
                 "learned": {**learned, "embedding_s": embedding_s},

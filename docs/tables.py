@@ -41,29 +41,30 @@ def cell(values: list[tuple[float, float]]) -> str:
 
 
 def order_of_progress(contents: list[dict]) -> list[str]:
-    """Return a section that says how well the label-free measure of progress orders the runs on one pool by held-out accuracy."""
-    found: dict = defaultdict(dict)
+    """Return a section that says how well the label-free measure of progress orders methods on one pool by held-out accuracy."""
+    found: dict = defaultdict(lambda: defaultdict(list))
     for content in contents:
         rows = [row for row in content.get("results", ()) if not row["transductive"] and (row["n_way"], row["k_shot"]) == (5, 1)]
         own = [row for row in rows if row["method"].startswith(content.get("learned", {}).get("recipe", "\0"))]
-        if own and content["learned"].get("agreement") is not None:
+        if own and "agreement" in content["learned"]:
             pool = content["benchmark"], content["protocol"], own[0]["n_query"]
-            found[pool][own[0]["method"], content["seed"]] = (content["learned"]["agreement"], own[0]["accuracy"])
+            found[pool][own[0]["method"]].append((content["learned"]["agreement"], own[0]["accuracy"]))
     lines = [
         "## Progress without a label",
         "",
-        "How well the agreement of views on neighbors orders runs on one pool by their 5-way 1-shot accuracy.",
+        "How well the agreement of views on neighbors orders methods on one pool by their 5-way 1-shot accuracy, means over seeds.",
         "",
     ]
-    for (benchmark, protocol, n_query), runs in sorted(found.items()):
-        if len(runs) < 4:
+    for (benchmark, protocol, n_query), methods in sorted(found.items()):
+        if len(methods) < 4:
             continue
-        agreement, accuracy = zip(*runs.values(), strict=True)
+        means = {method: tuple(map(mean, zip(*runs, strict=True))) for method, runs in methods.items()}
+        agreement, accuracy = zip(*means.values(), strict=True)
         rank = spearmanr(agreement, accuracy).statistic
-        lines += [f"{benchmark}, protocol `{protocol}`, {n_query} queries, {len(runs)} runs: rank correlation {rank:.2f}.", ""]
-        lines += ["| run | agreement | 5w1s |", "|---|---|---|"]
-        ordered = sorted(runs.items(), key=lambda run: run[1])
-        lines += [f"| {method}, seed {seed} | {100 * one:.1f} | {100 * other:.2f} |" for (method, seed), (one, other) in ordered]
+        lines += [f"{benchmark}, protocol `{protocol}`, {n_query} queries, {len(methods)} methods: rank correlation {rank:.2f}.", ""]
+        lines += ["| method | agreement | 5w1s | seeds |", "|---|---|---|---|"]
+        ordered = sorted(means.items(), key=lambda one: one[1])
+        lines += [f"| {method} | {100 * one:.1f} | {100 * other:.2f} | {len(methods[method])} |" for method, (one, other) in ordered]
         lines.append("")
     return lines
 
