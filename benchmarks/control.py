@@ -110,6 +110,7 @@ def kept(options: argparse.Namespace) -> dict[str, dict]:
     """Return the arms that are there already, made with the same steps and tasks."""
     content = json.loads(path_of(options).read_text()) if path_of(options).is_file() else {"settings": {}}
     same = all(content["settings"].get(key) == getattr(options, key) for key in ("skill_steps", "meta_steps", "tasks"))
+    same = same and all("returns" in one for arm in content["methods"] for one in arm["seeds"])
     return {
         arm["method"]: {"episodes": [point["episodes"] for point in arm["curve"]], "seeds": arm["seeds"]}
         for arm in (content["methods"] if same else ())
