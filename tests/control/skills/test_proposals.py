@@ -108,6 +108,8 @@ def test_valor_takes_more_skills_into_use_once_those_in_use_are_told_apart(rng):
         model.grow(math.log(0.99), 8)
     assert int(model.n_active) == 8
     assert torch.isfinite(model(torch.zeros(1, 22))).all()
+    unused = objective.model(PointNav(horizon=4), rng)(torch.randn(5, 22, generator=rng.torch()))
+    torch.testing.assert_close(unused[:, :2].exp().sum(-1), torch.ones(5))
 
 
 def test_smm_rewards_states_that_a_skill_has_not_visited_and_tells_apart_for_its_tasks(rng):

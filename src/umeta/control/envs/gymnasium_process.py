@@ -300,13 +300,12 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def gymnasium_process(name: str, own_names: tuple[str, ...] = (), **changes: Any) -> GymnasiumProcess:
+def gymnasium_process(name: str, own_names: tuple[str, ...] = ()) -> GymnasiumProcess:
     """Return the process of an environment that gymnasium knows by name, or "module:name" where importing the module registers it.
 
     Args:
         name: Its name.
         own_names: Names that umeta has itself, for the message where there is no such environment.
-        **changes: Arguments of `GymnasiumProcess`, instead of what is known.
 
     Raises:
         InputError: There is no such environment, an extra is missing, or it cannot be used.
@@ -319,7 +318,7 @@ def gymnasium_process(name: str, own_names: tuple[str, ...] = (), **changes: Any
         raise InputError(f"there is no environment {name!r}; {hint} (for those of gymnasium: {PIP})") from error
     known = KNOWN.get(name, Known())
     spec = _spec(gymnasium, name, own_names)
-    settings = {"horizon": min(spec.max_episode_steps or HORIZON, known.horizon), "feature": known.feature, "unit": known.unit}
+    horizon = min(spec.max_episode_steps or HORIZON, known.horizon)
     # The process itself counts steps and keeps the order of calls; wrappers that do so cost a tenth of a fast simulator's step.
     spec.max_episode_steps, spec.order_enforce, spec.disable_env_checker = None, False, True
     models: list[Any] = []
@@ -334,7 +333,7 @@ def gymnasium_process(name: str, own_names: tuple[str, ...] = (), **changes: Any
         return env
 
     try:
-        return GymnasiumProcess(name, make, **settings | changes)
+        return GymnasiumProcess(name, make, horizon=horizon, feature=known.feature, unit=known.unit)
     except ImportError as error:
         raise InputError(f"{name} cannot be made: {_told(error)}; {PIP}") from error
 

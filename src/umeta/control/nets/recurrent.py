@@ -69,7 +69,7 @@ class RecurrentNet(nn.Module):
 
     def empty(self, n_task: int, n_copy: int) -> Memory:
         """Return the memory of a learner that has seen nothing."""
-        like = self.gru.weight_hh_l0
+        like = self.actor.weights["b0"]
         told = like.new_zeros(n_task, n_copy, self.n_told)
         told[..., -2] = 1
         return Memory(like.new_zeros(n_task, n_copy, self.n_hidden), told)
@@ -139,7 +139,7 @@ def run_trial(
     n_task, n_copy, n_episode = shown.shape
     generator = rng.fork("policy").torch(memory.hidden.device)
     hidden, told = memory.hidden.reshape(n_task * n_copy, -1), memory.told.clone()
-    seen, done, reached, alive, rewards, inputs, log_probs = [], [], [], [], [], [], []
+    kept: dict[str, list[Tensor]] = {name: [] for name in ("seen", "done", "reached", "alive", "reward", "inputs", "log_prob")}
     for episode in range(n_episode):
         running = process.start(n_task, n_copy, rng.fork("process", episode))
         goes_on = torch.ones(n_task, n_copy, dtype=torch.bool, device=hidden.device)
@@ -150,7 +150,7 @@ def run_trial(
             told_now = torch.cat([before, told], -1)
             hidden = net.remember(told_now.reshape(1, n_task * n_copy, -1), hidden)[0]
             action = net.policy.sample(net.actor.weights, hidden[None], generator)
-            log_probs.append(net.policy.log_prob(net.actor.weights, hidden[None], action).reshape(n_task, n_copy))
+            log_prob = net.policy.log_prob(net.actor.weights, hidden[None], action).reshape(n_task, n_copy)
             action = action.reshape(n_task, n_copy, *action.shape[2:])
             after, still = running.step(action)
             reward = torch.zeros(n_task, n_copy, device=hidden.device)
@@ -159,15 +159,16 @@ def run_trial(
                 asked = tasks.family(tasks.parameter, before.unsqueeze(2), clipped, after.unsqueeze(2)).squeeze(2)
                 reward = torch.where(goes_on, asked, 0.0)
             told = net.tell(action, reward, begins=False, shown=shown[..., episode])
-            for kept, value in ((seen, before), (done, action), (reached, after), (alive, goes_on), (rewards, reward), (inputs, told_now)):
-                kept.append(value)
+            step = (before, action, after, goes_on, reward, told_now, log_prob)
+            for values, value in zip(kept.values(), step, strict=True):
+                values.append(value)
             goes_on = goes_on & still
     shape = (n_task, n_copy * n_episode, process.horizon)
 
-    def by_episode(values: list[Tensor]) -> Tensor:
-        return torch.stack(values, 2).reshape(*shape, *values[0].shape[2:])
+    def by_episode(name: str) -> Tensor:
+        return torch.stack(kept[name], 2).reshape(*shape, *kept[name][0].shape[2:])
 
-    episodes = Trajectories(by_episode(seen), by_episode(done), by_episode(reached), by_episode(alive))
-    reward = torch.stack(rewards, 2).reshape(n_task, n_copy, n_episode, process.horizon)
+    episodes = Trajectories(by_episode("seen"), by_episode("done"), by_episode("reached"), by_episode("alive"))
+    earned = torch.stack(kept["reward"], 2).reshape(n_task, n_copy, n_episode, process.horizon)
     after_all = Memory(hidden.reshape(n_task, n_copy, -1), told)
-    return Trial(episodes, reward, torch.stack(inputs, 2), torch.stack(log_probs, 2), after_all)
+    return Trial(episodes, earned, torch.stack(kept["inputs"], 2), torch.stack(kept["log_prob"], 2), after_all)

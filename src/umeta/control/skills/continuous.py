@@ -22,13 +22,13 @@ def evenly_in_cube(n: int, n_dim: int, rng: Rng) -> Float[Tensor, "n n_dim"]:
         root = (1 + root) ** (1 / (n_dim + 1))
     steps = torch.tensor([root ** -(axis + 1) for axis in range(n_dim)], dtype=torch.float64)
     shift = torch.rand(n_dim, generator=generator, dtype=torch.float64)
-    points = (torch.arange(n, dtype=torch.float64)[:, None] * steps + shift) % 1
+    points: Tensor = (torch.arange(n, dtype=torch.float64)[:, None] * steps + shift) % 1
     return (2 * points - 1)[torch.randperm(n, generator=generator)].float()
 
 
 def evenly_on_sphere(n: int, n_dim: int, rng: Rng) -> Float[Tensor, "n n_dim"]:
     """Return `n` directions of length 1, evenly spread as far as `n` allows."""
-    gaussian = torch.special.ndtri(((evenly_in_cube(n, n_dim, rng) + 1) / 2).clamp(1e-4, 1 - 1e-4))
+    gaussian: Tensor = torch.special.ndtri(((evenly_in_cube(n, n_dim, rng) + 1) / 2).clamp(1e-4, 1 - 1e-4))
     return gaussian / gaussian.norm(dim=-1, keepdim=True).clamp_min(1e-6)
 
 

@@ -46,7 +46,7 @@ class SkillDynamics(nn.Module):
     ) -> Float[Tensor, "n_task n_episode n_step"]:
         """Return the log density of each task's transitions under its skill."""
         std = LEAST_STD + self.log_std.exp()
-        apart = (after - before - self.net(conditioned(before, skill))) / std
+        apart: Tensor = (after - before - self.net(conditioned(before, skill))) / std
         return (-0.5 * apart.square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def reward(self, skill: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, "n_task n_episode n_step"]:

@@ -41,7 +41,7 @@ class Decoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch n_skills"]:
         """Return log probabilities; minus infinity for skills not in use."""
-        logits = self.net(features)
+        logits: Tensor = self.net(features)
         unused = torch.arange(logits.shape[-1], device=logits.device) >= self.n_active
         return logits.masked_fill(unused, -torch.inf).log_softmax(-1)
 

@@ -20,13 +20,15 @@ from umeta.control.learners.rl2 import Rl2
 from umeta.control.learners.shipped import save_procedure
 from umeta.control.picture import draw_skills
 from umeta.control.process import ControlledProcess
-from umeta.control.reward import RewardDistribution
+from umeta.control.reward import RewardDistribution, RewardTask
 from umeta.control.skills.catalog import OBJECTIVES
 from umeta.control.skills.discovery import SkillDiscovery, Skills
 from umeta.core.errors import InputError
 from umeta.core.loop import meta_train, train
+from umeta.core.metalearner import MetaLearner
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
+from umeta.core.state import ModuleState
 from umeta.recipes.control.recipe import ControlRecipe, get_control_recipe
 from umeta.recipes.pacing import Stages
 from umeta.recipes.route import PREFIX
@@ -97,7 +99,7 @@ def discovery_of(recipe: ControlRecipe, process: ControlledProcess) -> SkillDisc
     )
 
 
-def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> Maml | Rl2:
+def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> MetaLearner[RewardTask, ModuleState, ShippedProcedure]:
     """Return a recipe's meta-learner for a process."""
     if recipe.learner == "rl2":
         return Rl2(process, lr=recipe.outer_lr, **recipe.memory)
@@ -160,9 +162,7 @@ class ControlLearning:
         pace = self.stages.pace("meta_train", None)
         start, observer = self.stages.observed("meta_train", pace, "return_after", state)
         batch = self.recipe.meta_batch_size
-        procedure: ShippedProcedure = meta_train(
-            learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer
-        )
+        procedure = meta_train(learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer)
         observer.close()
         return procedure
 
