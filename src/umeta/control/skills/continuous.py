@@ -29,7 +29,8 @@ def evenly_in_cube(n: int, n_dim: int, rng: Rng) -> Float[Tensor, "n n_dim"]:
 def evenly_on_sphere(n: int, n_dim: int, rng: Rng) -> Float[Tensor, "n n_dim"]:
     """Return `n` directions of length 1, evenly spread as far as `n` allows."""
     gaussian: Tensor = torch.special.ndtri(((evenly_in_cube(n, n_dim, rng) + 1) / 2).clamp(1e-4, 1 - 1e-4))
-    return gaussian / gaussian.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    length: Tensor = gaussian.square().sum(-1, keepdim=True).sqrt()
+    return gaussian / length.clamp_min(1e-6)
 
 
 def told_from_batch(score: Float[Tensor, "n_task n_episode n_skill"]) -> Float[Tensor, ""]:
