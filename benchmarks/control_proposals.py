@@ -51,8 +51,7 @@ def one_run(benchmark: str, recipe: str, seed: int, options: argparse.Namespace)
         "mean_return": [round(float(value), 2) for value in values.mean(1)],
         "iqm_after_60": round(float(interquartile_mean(values[min(3, len(values) - 1)])), 2),
         "worst_goal_return": round(float(worst), 2),
-        "coverage": manifest["skills"].get("coverage"),
-        "information": manifest["skills"].get("information"),
+        **{name: round(value, 3) for name, value in manifest["skills"].items() if value is not None},
         "steps": manifest["steps"],
         "minutes": round(minutes, 2),
         "cpu_s": round(cpu_s, 1),
@@ -90,7 +89,7 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for key in sorted({(run["benchmark"], run["length"], run["recipe"]) for run in runs}):
         own = [run for run in runs if (run["benchmark"], run["length"], run["recipe"]) == key]
-        covered = [run["coverage"] for run in own if run["coverage"] is not None]
+        covered = [run["coverage"] for run in own if "coverage" in run]
         rows.append(
             {
                 "benchmark": key[0],
