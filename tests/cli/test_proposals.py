@@ -44,7 +44,7 @@ def test_every_partition_makes_tasks(umeta, source, tmp_path, options):
 
 def test_several_k_are_planned_and_kept(umeta, source, tmp_path):
     answer = umeta("learn", source, "--out", tmp_path / "run", *QUICK, *CACTUS, "--clusters", 20, 8)
-    assert "20 or 8 clusters, 4-way tasks" in answer.err
+    assert "20 or 8 clusters, 8-way tasks" in answer.err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]["n_clusters"] == [20, 8]
 
 
