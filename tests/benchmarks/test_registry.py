@@ -8,6 +8,7 @@ from umeta.benchmarks.benchmark import (
     class_major_labels,
     data_root,
     get_benchmark,
+    scored_on,
     unlabeled_order,
     unlabeled_pool,
 )
@@ -35,6 +36,18 @@ def test_unknown_benchmark_names_the_nearest():
         get_benchmark("Omniglott")
     assert str(caught.value).startswith("unknown benchmark 'Omniglott': did you mean 'omniglot'? There are: ")
     assert "glyphs" in str(caught.value)
+
+
+def test_a_protocol_known_by_its_own_name_is_scored_on_under_it():
+    for given, protocol in (("lake", None), ("lake", "lake"), ("omniglot", "lake")):
+        benchmark, asked = scored_on(given, protocol)
+        assert (benchmark.name, asked) == ("omniglot", "lake")
+    benchmark, asked = scored_on("glyphs", None)
+    assert (benchmark.name, asked) == ("glyphs", None)
+    with pytest.raises(InputError, match="lake is the protocol lake of omniglot; leave out --protocol cactus, or give --on omniglot"):
+        scored_on("lake", "cactus")
+    with pytest.raises(InputError, match="unknown benchmark 'glyph'"):
+        scored_on("glyph", None)
 
 
 def test_a_name_near_nothing_gets_the_whole_list_only():

@@ -91,9 +91,47 @@ def test_cactus_on_a_model_of_transformers_says_not_stated(umeta, source, tmp_pa
     assert answer.json["steps"] == {"meta_train": 2}
 
 
+@pytest.mark.parametrize(("recipe", "head"), [("cactus-protonets", "center"), ("cactus-maml", "gradient")])
+def test_practice_on_an_encoder_of_others_from_learning_to_prediction(umeta, make, source, onnx_file, tmp_path, recipe, head):
+    run = tmp_path / "run"
+    learn = ("learn", source, "--out", run, *QUICK, "--recipe", recipe, "--embedding", onnx_file, "--on", "embedding", "--width", 8)
+    answer = umeta(*learn, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["steps"] == {"meta_train": 2} and answer.json["plan"]["augment"] == "none"
+    assert (run / "tasks.png").is_file() and (run / "embedding.png").is_file()
+    onnx_file.unlink()  # the run carries it
+
+    answer = umeta("evaluate", run, "--on", "glyphs", "--ways", 5, "--shots", 1, "--tasks", 20, "--head", head, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["results"][0]["accuracy"] > 0.3
+    for label in "ab":
+        make.folder(tmp_path / "support" / label, 2, seed=ord(label))
+    assert umeta("adapt", run, "--support", tmp_path / "support", "--reject", 0.2, "--out", tmp_path / "clf").code == (
+        0 if recipe == "cactus-protonets" else 2
+    )
+    assert umeta("adapt", run, "--support", tmp_path / "support", "--out", tmp_path / "clf", "--overwrite").code == 0
+    assert sum(file.stat().st_size for file in (tmp_path / "clf").iterdir()) < 20_000  # the encoder stays in the run
+    images = sorted((tmp_path / "support").rglob("*.*"))
+    answer = umeta("predict", tmp_path / "clf", *images, "--json")
+    assert answer.code == 0, answer.err
+    assert set(answer.json["predictions"][0]["probabilities"]) == {"a", "b"}
+    answer = umeta("suggest", run, "--images", tmp_path / "support", "--n", 2, "--json")
+    assert answer.code == 0, answer.err
+    assert umeta("report", run, "--out", tmp_path / "report.html").code == 0
+
+
+def test_views_on_an_embedding_are_embedded_at_every_step(umeta, source, tmp_path):
+    flags = ("--on", "embedding", "--embedding", "contrast", "--augment", "affine")
+    answer = umeta("learn", source, "--out", tmp_path / "run", *QUICK, *flags, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["plan"]["augment"] == "affine"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (("--on", "embedding"), "--on embedding is for recipes that cluster an embedding; default has none"),
+        (("--recipe", "cactus-maml", "--on", "embedding", "--net", "resnet12"), "leave out --net and --normalization"),
         (("--recipe", "cactus-protonets", "--encoder-labels", "none"), "--encoder-labels is for encoders that others trained"),
         (("--recipe", "encoder-prototypes", "--clusters", 5), "--clusters is for recipes that cluster an embedding"),
         (("--recipe", "cactus-protonets", "--embedding", "onnx:absent.onnx"), "there is no ONNX file absent.onnx"),
@@ -106,10 +144,10 @@ def test_flags_that_do_not_fit(umeta, source, tmp_path, flags, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_matrix_without_an_encoder_is_no_procedure(umeta, source, tmp_path):
+@pytest.mark.parametrize("flags", [("--recipe", "encoder-prototypes"), ("--recipe", "cactus-maml", "--on", "embedding")])
+def test_a_matrix_without_an_encoder_is_no_procedure(umeta, source, tmp_path, flags):
     np.savez(tmp_path / "z.npz", embedding=np.random.default_rng(0).normal(size=(240, 4)))
-    answer = umeta(
-        "learn", source, "--out", tmp_path / "run", "--recipe", "encoder-prototypes", "--embedding", tmp_path / "z.npz", "--steps", 1
-    )
+    answer = umeta("learn", source, "--out", tmp_path / "run", *flags, "--embedding", tmp_path / "z.npz", "--steps", 1)
     assert answer.code == 2
     assert "is a matrix without an encoder" in answer.error
+    assert not (tmp_path / "run").exists()

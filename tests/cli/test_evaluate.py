@@ -224,3 +224,12 @@ def test_cite_prints_the_papers_of_the_run(umeta, run, maml_run, tmp_path):
     assert answer.out.count("{") == answer.out.count("}")
     assert keys(umeta("cite", maml_run)) == {"hsu2019cactus", "finn2017maml", "johnson2019faiss"}
     assert umeta("cite", tmp_path / "nothing").code == 2
+
+
+@pytest.mark.data
+def test_lake_is_scored_on_by_its_name(umeta, scored):
+    answer = umeta("evaluate", scored, "--on", "lake", "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.json["benchmark"], answer.json["protocol"]) == ("omniglot", "lake")
+    assert [(row["n_way"], row["k_shot"], row["n_tasks"]) for row in answer.json["results"]] == [(20, 1, 20)]
+    assert umeta("evaluate", scored, "--on", "omniglot", "--protocol", "lake", "--json").json["results"] == answer.json["results"]

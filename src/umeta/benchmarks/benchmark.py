@@ -258,6 +258,22 @@ _BENCHMARKS: dict[str, Callable[[], Benchmark]] = {
 }
 
 
+# Protocols that the literature calls by a name of their own.
+_KNOWN_AS: dict[str, tuple[str, str]] = {"lake": ("omniglot", "lake")}
+
+
+def scored_on(name: str, protocol: str | None) -> tuple[Benchmark, str | None]:
+    """Return the benchmark that a name to score on means, and the protocol: that of the name if it is one protocol's, else as given.
+
+    Raises:
+        InputError: No such benchmark, or another protocol than the one that the name is for.
+    """
+    benchmark, own = _KNOWN_AS.get(name, (name, protocol))
+    if protocol not in (None, own):
+        raise InputError(f"{name} is the protocol {own} of {benchmark}; leave out --protocol {protocol}, or give --on {benchmark}")
+    return get_benchmark(benchmark), own
+
+
 def benchmark_names() -> tuple[str, ...]:
     """Return the names that `get_benchmark` knows, sorted."""
     return tuple(sorted(_BENCHMARKS))

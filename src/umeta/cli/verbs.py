@@ -156,8 +156,10 @@ class Learn:
     """Of a gradient learner: leave out second derivatives."""
     net: Annotated[Literal["conv4", "resnet12"] | None, arg(metavar="conv4|resnet12", help_behavior_hint="")] = None
     """Network of ProtoNets and gradient learners."""
+    on: Annotated[Literal["images", "embedding"] | None, arg(metavar="images|embedding", help_behavior_hint="")] = None
+    """What ProtoNets and gradient learners on clusters see: images, or an embedding, by an MLP on top of its frozen encoder."""
     width: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Filters of the network's first block; fewer are faster."""
+    """Filters of the network's first block, or units of an MLP's layers; fewer are faster."""
     normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None
     """Of a conv4: over a batch of images, over each image, or none."""
     resume: bool = False
@@ -189,7 +191,7 @@ class Evaluate:
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
     on: Annotated[str, arg(metavar="BENCHMARK")]
-    """The benchmark's name."""
+    """The benchmark's name, or lake: the protocol lake of omniglot."""
     protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """One of the benchmark's; default the run's own, else the benchmark's first."""
     ways: Annotated[tuple[int, ...] | None, arg(metavar="N...", help_behavior_hint="")] = None

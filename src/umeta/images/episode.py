@@ -63,10 +63,14 @@ class Pool:
             picked[turned] = picked[turned].rot90(int(quarter), (-2, -1))
         return to_float(picked.to(self.device)).reshape(*index.shape, *picked.shape[1:])
 
+    def keep(self, encoder: Encoder, vectors: Float[Tensor, "n dim"]) -> None:
+        """Take the embedding of the whole pool by an encoder for known."""
+        self._embeddings[id(encoder)] = (encoder, vectors)
+
     def embedded(self, encoder: Encoder) -> Float[Tensor, "n dim"]:
         """Return the embedding of the whole pool, computed on the first call for each encoder."""
         if id(encoder) not in self._embeddings:
-            self._embeddings[id(encoder)] = (encoder, embed_all(encoder, self.images, device=self.device))
+            self.keep(encoder, embed_all(encoder, self.images, device=self.device))
         return self._embeddings[id(encoder)][1]
 
 
@@ -83,6 +87,7 @@ class Episodes(Sequence[Episode]):
         augment: Applied to all gathered images at once, or None.
         rng: What `augment` draws from.
         clean_support: Whether the support stays as it was gathered, and only queries are augmented.
+        encoder: A frozen one whose vectors are given, as images of one pixel, in place of images; None gives images.
     """
 
     pool: Pool
@@ -91,6 +96,7 @@ class Episodes(Sequence[Episode]):
     augment: Augmentation | None = None
     rng: Rng | None = None
     clean_support: bool = False
+    encoder: Encoder | None = None
 
     @property
     def n_way(self) -> int:
@@ -104,6 +110,8 @@ class Episodes(Sequence[Episode]):
 
     def images(self) -> Float[Tensor, "n_task n_way n_image c h w"]:
         """Gather, and where asked augment, the images of all tasks in one operation."""
+        if self.encoder is not None:
+            return replace(self, encoder=None).embedded(self.encoder)[..., None, None]
         images = self.pool.gather(self.indices)
         if self.augment is None:
             return images

@@ -87,7 +87,7 @@ def learn(
         else:
             tasks = work.tasks(cache, labels, found)
             found = replace(found, n_way=tasks.n_way)
-            learned, tasks = work.practice(tasks, found)
+            learned, tasks = work.practice(cache, tasks, found)
             agreement = work.agreement(tasks.pool)
             reached = round(agreement(learned.encoder), 4)
             reporter.note(

@@ -56,7 +56,10 @@ class Recipe:
         head_start: Where a task's head starts (MAML): "learned" weights, or the "prototypes" of its support set, as in ProtoMAML.
         learn_rates: Whether every adapted number has a step size of its own that is meta-learned, as in Meta-SGD (MAML).
         net: "conv4", or "resnet12" for color (ProtoNets and MAML).
-        width: Filters of the network's first block; None takes 64, and 32 in MAML's Conv4. A ResNet-12 widens by 2.5, 5 and 10.
+        practice_on: What ProtoNets and MAML see: "images", or vectors of the "embedding", whose frozen encoder becomes part of the
+            procedure; their network is then an MLP of two layers. Views of images, unless `augment` is "none", are embedded at every step.
+        width: Filters of the network's first block; None takes 64, and 32 in MAML's Conv4. A ResNet-12 widens by 2.5, 5 and 10. Of an
+            MLP the units of each layer; None takes 128, and 64 in MAML's.
         normalization: Of a Conv4 (ProtoNets and MAML): "batch", "layer" or "none".
         norm: Normalization of queries: "stored" statistics (inductive) or those of the "batch" (transductive; MAML only).
         embedding_share: Share of a time budget for training the embedding.
@@ -101,6 +104,7 @@ class Recipe:
     head_start: Literal["learned", "prototypes"] = "learned"
     learn_rates: bool = False
     net: Literal["conv4", "resnet12"] = "conv4"
+    practice_on: Literal["images", "embedding"] = "images"
     width: int | None = None
     normalization: Normalization = "batch"
     norm: Literal["stored", "batch"] = "stored"

@@ -187,7 +187,7 @@ def image_sizes(request: Request) -> ImageSizes:
         sizes["color_size"] = PHOTO_SIDE
         if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
             sizes["kept_up_to"] = PHOTO_SIDE
-    elif request.recipe.proposal == "none" and is_outside(request.recipe.embedding):
+    elif is_outside(request.recipe.embedding) and (request.recipe.proposal == "none" or request.recipe.practice_on == "embedding"):
         sizes["color_size"] = sizes["kept_up_to"] = USUAL_SIDE
     return sizes
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
-from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, get_benchmark
+from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, scored_on
 from umeta.benchmarks.oracle import FixedTasks, labeled_tasks
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.progress import Quiet, Reporter
@@ -44,7 +44,7 @@ class Question:
     """What to score on.
 
     Attributes:
-        benchmark: Its name.
+        benchmark: Its name; "lake" is Omniglot under its protocol of that name.
         protocol: One of the benchmark's; None takes the run's own, or the first.
         ways: Classes per task; None takes the benchmark's.
         shots: Support images per class; None takes the benchmark's.
@@ -114,8 +114,8 @@ def score(run: Path, question: Question, reporter: Reporter | None = None) -> Re
     reporter = reporter or Quiet()
     shipped = ImageLearningProcedure.load(run)
     manifest = read_json(run / "manifest.json")
-    benchmark = get_benchmark(question.benchmark)
-    protocol = question.protocol or (manifest["protocol"] if manifest["source"] == benchmark.name else None) or benchmark.protocols[0]
+    benchmark, asked = scored_on(question.benchmark, question.protocol)
+    protocol = asked or (manifest["protocol"] if manifest["source"] == benchmark.name else None) or benchmark.protocols[0]
     check_protocol(benchmark, protocol)
     held_out, fixed = benchmark.split(protocol, "meta_test"), benchmark.fixed_tasks(protocol)
     overlap = _overlap(run, [held_out.images, *(part.images for task in fixed for part in (task.support, task.query))])

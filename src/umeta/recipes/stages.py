@@ -32,7 +32,7 @@ from umeta.images.embed.external import read_embedding
 from umeta.images.embed.outside import OutsideEncoder, is_outside
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.registry import EMBEDDERS
-from umeta.images.embed.training import fit
+from umeta.images.embed.training import StoredEncoder, fit
 from umeta.images.embed.vae import VaeEncoder
 from umeta.images.episode import Augmentation, Episode, Pool
 from umeta.images.learners.adaptation import InnerLoop
@@ -40,10 +40,12 @@ from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.heads import HEADS
 from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import Maml
+from umeta.images.learners.on_embedding import OnEmbedding
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.learners.psco import PsCo
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.nets.net import NetConfig
+from umeta.images.nets.perceptron import MlpConfig
 from umeta.images.nets.resnet12 import ResNet12Config
 from umeta.images.partition.hyperplanes import HyperplanePartitioner
 from umeta.images.partition.kmeans import KMeansPartitioner
@@ -186,6 +188,8 @@ class Learning:
                 raise InputError("where every image is a class, its examples are views of it: give another --augment than none")
             tasks = InstanceTasks(pool, plan.n_way, augment, plan.n_query, plan.n_turns, None, recipe.k_shot)
             return replace(tasks, clean_support=recipe.clean_support, n_each=recipe.n_each)
+        if recipe.practice_on == "embedding":
+            self.encoded(cache)  # refuses a matrix before it is clustered
         cells: list[NDArray[np.integer]] = [] if recipe.proposal == "truth" else list(self.partitions(cache, plan).numpy())
         weights = None
         if labels is not None:
@@ -214,15 +218,32 @@ class Learning:
 
     def adopted(self, cache: ImageCache) -> PrototypeProcedure:
         """Return prototypes on the encoder of the embedding, around the mean of the pool; nobody practices."""
+        matrix, encoder = self.encoded(cache)
+        return PrototypeProcedure(encoder, HEADS["center"](Metric(), lambda: matrix.mean(0)))
+
+    def encoded(self, cache: ImageCache) -> tuple[Tensor, StoredEncoder]:
+        """Return the matrix of the embedding and its encoder, where new images have to be embedded too."""
         embedding = self.embedding(cache)
         if embedding.encoder is None:
             raise InputError(f"{self.recipe.embedding} is a matrix without an encoder, so new images cannot be compared; name an encoder")
-        return PrototypeProcedure(embedding.encoder, HEADS["center"](Metric(), lambda: embedding.matrix.mean(0)))
+        return embedding.matrix, embedding.encoder
 
-    def practice(self, tasks: PartitionTasks | InstanceTasks, plan: Plan) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
+    def learner(self, cache: ImageCache, pool: Pool, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
+        """Return the recipe's learner; one that practices on the embedding finds the pool's vectors in the pool."""
+        if self.recipe.practice_on == "images":
+            return make_learner(self.recipe, plan)
+        matrix, encoder = self.encoded(cache)
+        pool.keep(encoder, matrix)
+        learner = make_learner(self.recipe, replace(plan, channels=matrix.shape[1], side=1))
+        assert isinstance(learner, ProtoNets | Maml)
+        return OnEmbedding(learner, encoder)
+
+    def practice(
+        self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
+    ) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""
         recipe, rng = self.recipe, self.rng.fork("meta")
-        learner = make_learner(recipe, plan)
+        learner = self.learner(cache, tasks.pool, plan)
         state = learner.init(rng.fork("init"))
         later = recipe.head_share if recipe.learner == "in-context" else recipe.rounds_share if plan.n_rounds else None
         procedure = self.stage("meta_train", learner, tasks, 1 - later if later else None, state, rng)
@@ -331,6 +352,9 @@ def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState
 def make_net(recipe: Recipe, plan: Plan) -> NetConfig:
     """Return the network of a recipe's ProtoNets or MAML."""
     gradient = recipe.learner == "maml"
+    if recipe.practice_on == "embedding":
+        width = recipe.width or (64 if gradient else 128)
+        return MlpConfig(plan.channels, widths=(width, width), stored=not gradient)
     if recipe.net == "resnet12":
         first = recipe.width or 64
         return ResNet12Config(plan.channels, plan.side, (first, 5 * first // 2, 5 * first, 10 * first), stored=not gradient)

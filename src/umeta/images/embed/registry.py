@@ -11,8 +11,11 @@ from umeta.images.embed.deepcluster import DeepCluster, DeepClusterEncoder
 from umeta.images.embed.infogan import Infogan, InfoganEncoder
 from umeta.images.embed.outside import OutsideEncoder
 from umeta.images.embed.pixels import PixelsZca
+from umeta.images.embed.refined import RefinedEncoder
 from umeta.images.embed.training import Embedder, StoredEncoder
 from umeta.images.embed.vae import Vae, VaeEncoder
+from umeta.images.learners.classifier import restored
+from umeta.images.nets.net import rebuilt, restore_net
 
 # Each makes an embedder for a pool whose images are viewed as "drawings" or as "photos".
 EMBEDDERS: Mapping[str, Callable[[Literal["drawings", "photos"]], Embedder]] = {
@@ -22,6 +25,13 @@ EMBEDDERS: Mapping[str, Callable[[Literal["drawings", "photos"]], Embedder]] = {
     "deepcluster": DeepCluster,
     "vae": lambda views: Vae(),
 }
+
+
+def _refined(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> RefinedEncoder:
+    below = restore_encoder(**settings["below"], tensors=restored(tensors, "below."))
+    return RefinedEncoder(below, rebuilt(restore_net(settings["net"]), restored(tensors, "net.")))
+
+
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], StoredEncoder]] = {
     AcaiEncoder.kind: AcaiEncoder.restore,
     BiganEncoder.kind: BiganEncoder.restore,
@@ -30,6 +40,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], StoredE
     VaeEncoder.kind: VaeEncoder.restore,
     PixelsZca.kind: PixelsZca.restore,
     OutsideEncoder.kind: OutsideEncoder.restore,
+    RefinedEncoder.kind: _refined,
 }
 
 

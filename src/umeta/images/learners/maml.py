@@ -12,6 +12,9 @@ from umeta.core.metalearner import Metrics
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.inner_loop import Weights
+from umeta.images.embed.refined import RefinedEncoder, describe_encoder, seen_by
+from umeta.images.embed.registry import restore_encoder
+from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.adaptation import InnerLoop, NetClassifier, Statistics, task_loss
 from umeta.images.learners.classifier import restored
@@ -20,38 +23,45 @@ from umeta.images.nets.net import Net, NetConfig, describe_net, restore_net
 
 @dataclass(frozen=True)
 class GradientClassifier:
-    """A network whose weights were adapted to one task, with the support set that normalizes queries where statistics are stored."""
+    """A network whose weights were adapted to one task, with the support set that normalizes queries where statistics are stored.
+
+    Attributes:
+        model: The network and its head.
+        support: What the network saw of the examples.
+        n_way: Number of classes.
+        statistics: Whose statistics normalize queries.
+        below: The frozen encoder whose vectors the network sees; None where it sees images.
+    """
 
     model: NetClassifier
     support: Tensor
     n_way: int
     statistics: Statistics
+    below: StoredEncoder | None = None
 
     @torch.no_grad()
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n n_way"]:
         """Score images."""
+        seen = seen_by(self.below, images)
         if self.statistics == "batch":
-            scores: Tensor = self.model(images)
+            scores: Tensor = self.model(seen)
             return scores[:, : self.n_way]
-        together: Tensor = self.model(torch.cat([self.support, images]), len(self.support))
+        together: Tensor = self.model(torch.cat([self.support, seen]), len(self.support))
         return together[len(self.support) :, : self.n_way]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return weights and support images."""
-        return {"support": self.support, **{f"model.{key}": value for key, value in self.model.state_dict().items()}}
+        """Return weights, support, and the frozen encoder's tensors."""
+        return {"support": self.support, **_tensors(self.model, self.below)}
 
     def describe(self) -> dict[str, Any]:
-        """Return type, network and mode."""
-        head = self.model.head.out_features
-        net = describe_net(self.model.net.config)
-        return {"type": "gradient", "net": net, "head": head, "n_way": self.n_way, "statistics": self.statistics}
+        """Return type, networks and mode."""
+        return {**_description(self.model, self.below), "n_way": self.n_way, "statistics": self.statistics}
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "GradientClassifier":
         """Rebuild from an artifact."""
-        model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
-        model.load_state_dict(restored(tensors, "model."))
-        return cls(model.requires_grad_(False), tensors["support"], info["n_way"], info["statistics"])
+        model, below = _restored(info, tensors)
+        return cls(model.requires_grad_(False), tensors["support"], info["n_way"], info["statistics"], below)
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class GradientProcedure:
         every_step: Whether `logits` scores queries after every step or only after the last.
         rates: A learned rate for each number of each adapted weight (Meta-SGD); None takes `inner.lr` for all.
         chunk_images: About how many support images `logits` works on at once: more no longer fit into a processor's cache.
+        below: A frozen encoder whose vectors the network sees, as images of one pixel; None where it sees images.
     """
 
     model: NetClassifier
@@ -71,6 +82,7 @@ class GradientProcedure:
     every_step: bool = True
     chunk_images: int = 160
     rates: Mapping[str, Tensor] | None = None
+    below: StoredEncoder | None = None
 
     @property
     def transductive(self) -> bool:
@@ -78,24 +90,24 @@ class GradientProcedure:
         return self.inner.statistics == "batch" and self.model.net.config.together
 
     @property
-    def encoder(self) -> Net:
+    def encoder(self) -> Net | RefinedEncoder:
         """The network below the head, as it is before adaptation; its normalization sees the images of a call together."""
-        return self.model.net
+        return self.model.net if self.below is None else RefinedEncoder(self.below, self.model.net)
 
     def adapt(self, support: Examples, rng: Rng) -> GradientClassifier:
         """Take `inner.n_steps` gradient steps on the support set; a class beyond the head starts from the head's mean row."""
         with torch.no_grad():
-            images = support.images.unsqueeze(0)
-            adapted, _ = self._run(images, support.labels, images, support.n_way, every_step=False)
+            seen = seen_by(self.below, support.images)
+            adapted, _ = self._run(seen[None], support.labels, seen[None], support.n_way, every_step=False)
         fresh = NetClassifier(self.model.net.config, adapted["head.bias"].shape[1], torch.Generator())
         fresh.load_state_dict({name: value[0].detach() for name, value in adapted.items()})
-        return GradientClassifier(fresh.requires_grad_(False), support.images, support.n_way, self.inner.statistics)
+        return GradientClassifier(fresh.requires_grad_(False), seen, support.n_way, self.inner.statistics, self.below)
 
     @torch.no_grad()
     def logits(self, episodes: Episodes, rng: Rng) -> Float[Tensor, "n_stage n_task n_query n_way"]:
         """Adapt to all tasks of a chunk at once; stage `i` is after `i` steps, or there is one, after the last."""
         labels, parts = episodes.labels(episodes.k_shot), []
-        for chunk in episodes.chunk(min(max(self.chunk_images // len(labels), 4), 25)):
+        for chunk in replace(episodes, encoder=self.below).chunk(min(max(self.chunk_images // len(labels), 4), 25)):
             images = chunk.images()
             support, query = images[:, :, : chunk.k_shot].flatten(1, 2), images[:, :, chunk.k_shot :].flatten(1, 2)
             seen = self._run(support, labels.to(images.device), query, episodes.n_way, every_step=self.every_step)[1]
@@ -109,21 +121,19 @@ class GradientProcedure:
         return inner.run(self.model, weights, support, labels, query, n_way, rates=rates, every_step=every_step)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the shared weights, and the rates where they are learned."""
+        """Return the shared weights, the rates where they are learned, and the frozen encoder's tensors."""
         rates = {f"rates.{key}": value for key, value in (self.rates or {}).items()}
-        return rates | {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        return rates | _tensors(self.model, self.below)
 
     def describe(self) -> dict[str, Any]:
-        """Return type, network and inner loop."""
-        head = self.model.head.out_features
-        return {"type": "gradient", "net": describe_net(self.model.net.config), "head": head, "inner": asdict(self.inner)}
+        """Return type, networks and inner loop."""
+        return {**_description(self.model, self.below), "inner": asdict(self.inner)}
 
     @classmethod
     def restore(cls, info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "GradientProcedure":
         """Rebuild from an artifact."""
-        model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
-        model.load_state_dict(restored(tensors, "model."))
-        return cls(model.adapted_only(), InnerLoop(**info["inner"]), rates=restored(tensors, "rates.") or None)
+        model, below = _restored(info, tensors)
+        return cls(model.adapted_only(), InnerLoop(**info["inner"]), rates=restored(tensors, "rates.") or None, below=below)
 
     @classmethod
     def from_scratch(cls, net: NetConfig, n_way: int, rng: Rng, *, lr: float = 0.1, n_steps: int = 200) -> "GradientProcedure":
@@ -134,6 +144,22 @@ class GradientProcedure:
         """
         model = NetClassifier(net, n_way, rng.torch()).adapted_only()
         return cls(model, InnerLoop(lr=lr, n_steps=n_steps, first_order=True), every_step=False)
+
+
+def _tensors(model: NetClassifier, below: StoredEncoder | None) -> dict[str, Tensor]:
+    own = {f"model.{key}": value for key, value in model.state_dict().items()}
+    return own if below is None else own | {f"below.{key}": value for key, value in below.state_dict().items()}
+
+
+def _description(model: NetClassifier, below: StoredEncoder | None) -> dict[str, Any]:
+    described = {"type": "gradient", "net": describe_net(model.net.config), "head": model.head.out_features}
+    return described if below is None else described | {"below": describe_encoder(below)}
+
+
+def _restored(info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[NetClassifier, StoredEncoder | None]:
+    model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
+    model.load_state_dict(restored(tensors, "model."))
+    return model, restore_encoder(**info["below"], tensors=restored(tensors, "below.")) if info.get("below") else None
 
 
 def _widened(weights: Mapping[str, Tensor], n_way: int) -> Weights:

@@ -22,7 +22,7 @@ from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
-from umeta.images.nets.net import Net, NetConfig, build, describe_net, restore_net
+from umeta.images.nets.net import Net, NetConfig, build, describe_net, rebuilt, restore_net
 
 AT_ONCE = 512
 
@@ -110,7 +110,7 @@ class PrototypeProcedure:
         """Rebuild from an artifact; one without a head, of earlier versions, has prototypes."""
         weights, net = restored(tensors, "net."), info["net"]
         head = info.get("head", {"type": "prototypes", "metric": info.get("metric", {})})
-        encoder = restore_encoder(net["kind"], net["settings"], weights) if "kind" in net else _rebuilt(restore_net(net), weights)
+        encoder = restore_encoder(net["kind"], net["settings"], weights) if "kind" in net else rebuilt(restore_net(net), weights)
         return cls(encoder, restore_head(head, restored(tensors, "head.")))
 
 
@@ -217,13 +217,7 @@ class ProtoNets:
 def frozen(net: nn.Module) -> Net:
     """Return a copy of a network for use, laid out as one that was read from disk."""
     assert isinstance(net, Net)
-    return _rebuilt(net.config, net.state_dict())
-
-
-def _rebuilt(config: NetConfig, weights: Mapping[str, Tensor]) -> Net:
-    net = build(config, torch.Generator()).eval()
-    net.load_state_dict(weights)
-    return net.requires_grad_(False)
+    return rebuilt(net.config, net.state_dict())
 
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> int:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 from umeta.images.nets.perceptron import Mlp, MlpConfig
@@ -32,3 +33,10 @@ def restore_net(info: Mapping[str, Any]) -> NetConfig:
     """Return the configuration that `describe_net` described; one without a type, of earlier versions, is a Conv4's."""
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in info.items() if name != "type"}
     return _CONFIGS[info.get("type", "conv4")](**fields)
+
+
+def rebuilt(config: NetConfig, weights: Mapping[str, Tensor]) -> Net:
+    """Return a network with these weights and statistics, frozen and laid out for use."""
+    net = build(config, torch.Generator()).eval()
+    net.load_state_dict(weights)
+    return net.requires_grad_(False)
