@@ -47,6 +47,7 @@ def test_it_says_where_it_learned_and_how_well(scored):
     page = render(scored)
     text = text_of(page)
     assert "PointNav-v0 , a process without a reward: 2 numbers are observed, an action is 2 numbers from -0.1 to 0.1" in text
+    assert "learns to follow it. Recipe uml-diayn : skills" in text
     assert "No reward that people wrote was seen" in text and "True rewards seen 0" in text
     assert "Information between skill and states, at least" in text and "The same by chance 33.3%" in text
     assert "-19.2 ±0.5" in text and "-7.5 at 40" in text and "-31.5" in text and "-8.1 -9.0 to -7.0" in text

@@ -30,12 +30,12 @@ def control_parts(run: Path) -> dict[str, Any]:
     """Return what `report_control.html` shows of a finished run."""
     process = load_procedure(run).process
     manifest, reports = read_json(run / "manifest.json"), read_return_reports(run)
-    measured = {name: value for name, value in manifest["skills"].items() if value is not None}
+    measured = manifest["skills"]
     return {
         "process": process,
         "moves": _moves(process),
         "seen": manifest["rewards_seen"]["meta_train"] or 0,
-        "measures": [(MEASURES[name][0], MEASURES[name][1].format(value)) for name, value in measured.items() if name in MEASURES],
+        "measures": [(what, form.format(measured[name])) for name, (what, form) in MEASURES.items() if measured.get(name) is not None],
         "skills": Sheet.read(run / "skills.png", "what each skill does, some of its episodes in a panel of its own; dots are their ends"),
         "first": reports[0] if reports else None,
         "results": [_result(report) for report in reports],
