@@ -14,6 +14,7 @@ from umeta.recipes.control.learn import ControlRequest, learn_control
 from umeta.recipes.control.score import ControlQuestion, score_control
 
 GOAL = (0.3, -0.35)
+N_TASKS = 20
 
 
 def run_control_demo(out: Path, budget_s: float, seed: int, began: float) -> int:
@@ -24,8 +25,8 @@ def run_control_demo(out: Path, budget_s: float, seed: int, began: float) -> int
         manifest = learn_control(request, out, overwrite=True, reporter=reporter, stop=stop, began=began)
     say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s without a reward; what it can do: {out / 'skills.png'}\n")
     with reporting() as reporter:
-        report = score_control(out, ControlQuestion("point-goals", baselines=True, oracle_steps=80), reporter)
-    say("40 goals that people chose; mean return ± 95 % interval over goals, 0 is best")
+        report = score_control(out, ControlQuestion("point-goals", N_TASKS, baselines=True, oracle_steps=60), reporter)
+    say(f"{N_TASKS} goals that people chose; mean return ± 95 % interval over goals, 0 is best")
     say(report.table() + "\n")
     agent = load_procedure(out).adapt(toward(GOAL), Rng.from_seed(seed))
     save_agent(out / "agent", agent)

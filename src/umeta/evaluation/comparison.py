@@ -1,7 +1,7 @@
 """Knows how two results are compared: on the same tasks, pair by pair, or not at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from umeta.core.errors import InputError
 from umeta.evaluation.report import Report, Row, align
@@ -100,11 +100,9 @@ def compared_returns(reports: Sequence[tuple[str, ReturnReport]]) -> list[Compar
     for name, report in reports:
         for row in report.rows:
             shown = f"{name}: {row.method}" if len(reports) > 1 else row.method
-            own = ComparedReturn(shown, row.last.episodes, row.last.mean, row.last.ci95)
-            if reference:
-                own = replace(own, **dict(zip(("difference", "difference_ci95"), paired_difference(row.per_task, reference), strict=True)))
+            difference, ci95 = paired_difference(row.per_task, reference) if reference else (None, None)
+            found.append(ComparedReturn(shown, row.last.episodes, row.last.mean, row.last.ci95, difference, ci95))
             reference = reference or row.per_task
-            found.append(own)
     return found
 
 

@@ -119,8 +119,11 @@ class ReturnReport:
         names = {one.name for one in fields(ReturnRow)}
         rows = []
         for result in content["results"]:
-            row = {name: tuple(value) if isinstance(value, list) else value for name, value in result.items() if name in names}
-            rows.append(ReturnRow(**(row | {"curve": tuple(ReturnPoint(**point) for point in result["curve"])})))
+            row: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in result.items() if name in names
+            }
+            row["curve"] = tuple(ReturnPoint(**point) for point in result["curve"])
+            rows.append(ReturnRow(**row))
         return cls(**{name: value for name, value in content.items() if name != "results"}, rows=tuple(rows))
 
     def table(self) -> str:

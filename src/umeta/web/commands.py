@@ -25,7 +25,7 @@ FLAGS = {
 def commands(run: Path, config: dict[str, Any], reports: Sequence[Report | ReturnReport]) -> list[str]:
     """Return the commands that lead to a run and its results, ready for a shell."""
     recipe = config["recipe"]
-    made = {**RECIPES, **CONTROL_RECIPES}.get(recipe["name"])
+    made = RECIPES.get(recipe["name"]) or CONTROL_RECIPES.get(recipe["name"])
     usual = asdict(made()) if made else {}
     words = ["umeta", "learn", config["source"], "--out", str(run), "--recipe", recipe["name"]]
     words += ["--protocol", config["protocol"]] if config.get("protocol") else []
