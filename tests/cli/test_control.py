@@ -99,6 +99,23 @@ def test_recipes_and_papers(umeta, learned):
     assert "gupta2018unsupervised" in umeta("cite", learned).out
 
 
+def test_compare(umeta, learned, run, monkeypatch):
+    from umeta.recipes.control import score as scoring
+
+    monkeypatch.setattr(scoring, "N_QUERY", 1)
+    assert umeta("evaluate", learned, "--on", "grid-goals", "--tasks", 3).code == 0
+    first, again = umeta("compare", learned, learned, "--json").json["rows"]
+    assert first["difference"] is None and again["difference"] == 0 and again["mean"] == first["mean"]
+    assert "difference to the first row" in umeta("compare", learned, learned, "--on", "grid-goals").out
+    for options, said in (
+        ((learned, run), "did not learn in an environment"),
+        ((learned, "--on", "point-goals"), "no results fit --on point-goals"),
+        ((learned, "--protocol", "cactus"), "--protocol is for images"),
+    ):
+        wrong = umeta("compare", *options)
+        assert wrong.code == 2 and said in wrong.error
+
+
 def test_the_same_from_python(learned):
     import umeta
 

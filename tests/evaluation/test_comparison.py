@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from umeta.core.errors import InputError
-from umeta.evaluation.comparison import comparison_table, differences, named_rows
+from umeta.evaluation.comparison import compared_returns, comparison_table, differences, named_rows, returns_table
 from umeta.evaluation.report import Report, Row
+from umeta.evaluation.returns import ReturnPoint, ReturnReport, ReturnRow
 
 
 def row(method, per_task, **options):
@@ -50,3 +51,25 @@ def test_golden_table():
         "a        50.00 ±1.00                           -",
         "b        25.00 ±1.00  -25.00 ±0.00   12.50 ±1.00",
     ]
+
+
+def returns(method, per_task, benchmark="point-goals-v0"):
+    point = ReturnPoint(100, sum(per_task) / len(per_task), 0.5, 0.0, 0.0, 0.0)
+    return ReturnReport(benchmark, "PointNav-v0", 0, 0, {}, {}, (ReturnRow(method, (point,), len(per_task), per_task=tuple(per_task)),))
+
+
+def test_returns_are_compared_pair_by_pair():
+    first, second = compared_returns([("a", returns("uml-diayn", (-6.0, -8.0))), ("b", returns("uml-vic", (-9.0, -9.0)))])
+    assert (first.name, first.mean, first.difference) == ("a: uml-diayn", -7.0, None)
+    assert (second.name, second.difference) == ("b: uml-vic", -2.0)
+    assert second.difference_ci95 == pytest.approx(differences_ci95([-3.0, -1.0]))
+    assert returns_table([first, second]).splitlines()[2].split()[:4] == ["b:", "uml-vic", "100", "-9.00"]
+    with pytest.raises(
+        InputError, match=r"not of the same tasks.*grid-goals-v0, task seed 0, 1 tasks; point-goals-v0, task seed 0, 2 tasks"
+    ):
+        compared_returns([("a", returns("uml-diayn", (-6.0, -8.0))), ("b", returns("uml-vic", (1.0,), "grid-goals-v0"))])
+
+
+def differences_ci95(values):
+    mean = sum(values) / len(values)
+    return 1.96 * (sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)) ** 0.5

@@ -37,6 +37,11 @@ def test_json_and_table_say_what_must_be_known():
     assert "20 episodes" in table and "-9.0" in table and "-1.0 at 20" in table
 
 
+def test_a_report_comes_back_from_json():
+    again = ReturnReport.from_json(json.loads(json.dumps(report().to_json())))
+    assert again == report() and again.budgets == [0, 20, 40] and again.rows[0].last.mean == -1.5
+
+
 def test_stages_and_episodes_must_match():
     with pytest.raises(ValueError):
         curve_of(SCORES, [0, 20], Rng.from_seed(0))

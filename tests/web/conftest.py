@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,8 @@ from PIL import Image
 
 from umeta.benchmarks.glyphs import render_glyphs
 from umeta.cli.main import main
+from umeta.control.learners.inner import InnerLoop
+from umeta.recipes.control.learn import ControlRequest, learn_control
 from umeta.web.lesson import Teacher
 from umeta.web.server import api, make_app
 
@@ -32,6 +35,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "glyphs.npz", images=render_glyphs().images[::14, ::2][:40].reshape(-1, 28, 28))
     assert main(["learn", str(folder / "glyphs.npz"), "--out", str(folder / "proto"), *QUICK]) == 0
     return folder / "proto"
+
+
+@pytest.fixture(scope="session")
+def control_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run in the arena, hardly trained; do not change it."""
+    request = ControlRequest.of("env:PointNav-v0", "uml-diayn", steps=2)
+    inner = InnerLoop(n_episode=2, n_steps=2)
+    few = replace(
+        request.recipe, settings={"n_skills": 3}, n_skill=3, n_skill_episode=2, meta_batch_size=2, inner=inner, n_adapt_episodes=2
+    )
+    out = tmp_path_factory.mktemp("web-control-run") / "point"
+    learn_control(replace(request, recipe=few), out)
+    return out
 
 
 @pytest.fixture(scope="session")

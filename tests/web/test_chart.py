@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from umeta.web.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, curves, intervals, ticks
+from umeta.web.chart import BOTTOM, CELL, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, curves, heat, intervals, ticks
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,24 @@ def test_names_are_escaped_and_intervals_have_their_width():
     widths = [float(line.get("x2")) - float(line.get("x1")) for line in tree.findall("line") if line.get("class") in ("own", "other")]
     assert widths[1] == pytest.approx(2 * widths[0], rel=0.02) and widths[2] == 0
     assert "<script>" not in svg and "nan" not in svg.replace("±0.00", "")
+
+
+def test_intervals_around_curves_are_inside_and_curves_are_named():
+    drawn = curves("t", [Line("<a>", [(0, 1), (1, 3)], [0.5, 2]), Line("b", [(0, 2), (1, math.nan)], [1, 1])], x_label="x", legend=True)
+    svg = ElementTree.fromstring(drawn)
+    bands = [[tuple(map(float, pair.split(","))) for pair in band.get("points").split()] for band in svg.findall("polygon")]
+    assert [len(band) for band in bands] == [4, 2]
+    assert all(TOP <= y <= HEIGHT - BOTTOM for band in bands for _, y in band)
+    (_, upper), (_, wide), (_, narrow), (_, lower) = bands[0]
+    assert lower - upper == pytest.approx((narrow - wide) / 4, abs=0.2), "1 high at the left and 4 at the right"
+    assert [line.get("class") for line in svg.findall("polyline")] == ["curve own", "curve other"]
+    assert [text.text for text in svg.findall("text")][-3:] == ["<a>", "b", "x"]
+
+
+def test_the_fuller_the_larger():
+    drawn = heat("t", [[1, 2], [3, 5], [4, 1]], 1, 5)
+    cells = ElementTree.fromstring(drawn).findall("rect[@class='cell']")
+    assert [float(cell.get("fill-opacity")) for cell in cells[:6]] == [0, 0.25, 0.5, 1, 0.75, 0]
+    assert [(float(cell.get("x")), float(cell.get("y"))) for cell in cells[:3]] == [(0, 0), (CELL, 0), (0, CELL)]
+    assert [float(cell.get("fill-opacity")) for cell in cells[6:]] == [0, 0.25, 0.5, 0.75, 1]
+    assert 'fill-opacity="1.000"' in heat("t", [[2.0]], 2, 2)

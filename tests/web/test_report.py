@@ -13,7 +13,8 @@ from PIL import Image
 from umeta.cli.main import main, parse
 from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.evaluation.report import Report, Row
-from umeta.web.report import commands, metric_charts, render, write_report
+from umeta.web.commands import commands
+from umeta.web.report import metric_charts, render, write_report
 
 
 class Seen(HTMLParser):

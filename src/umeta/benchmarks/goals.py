@@ -1,6 +1,6 @@
 """Knows the true rewards: frozen, versioned definitions of the tasks on which control is scored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from umeta.benchmarks.benchmark import unknown_name
 from umeta.control.envs.catalog import make_process
 from umeta.control.envs.point_nav.types import ARENA
 from umeta.control.process import ControlledProcess
-from umeta.control.reward import RewardDistribution, RewardFamily, RewardTasks
+from umeta.control.reward import RewardDistribution, RewardFamily, RewardFn, RewardTasks
 from umeta.core.rng import Rng
 
 GRID_SIDE = 10
@@ -54,6 +54,11 @@ def _distance_to_goal(goal: Tensor, observation: Tensor, action: Tensor, reached
     """Return minus the distance from the position reached to the goal."""
     distance: Tensor = torch.linalg.vector_norm(reached[..., :2] - _spread_out(goal, reached), dim=-1)
     return -distance
+
+
+def toward(goal: Sequence[float]) -> RewardFn:
+    """Return minus the distance from the position reached to one goal, the reward of `point-goals-v0`, as a function of its own."""
+    return RewardTasks(_distance_to_goal, torch.tensor([list(goal)]))[0].reward
 
 
 def _in_goal_cell(goal: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:

@@ -3,23 +3,18 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from umeta.benchmarks.goals import toward
 from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
 from umeta.control.learners.shipped import load_procedure, save_agent
-from umeta.control.picture import frames, write_video
+from umeta.control.picture import film, write_video
 from umeta.core.rng import Rng
 from umeta.recipes.control.learn import ControlRequest, learn_control
 from umeta.recipes.control.score import ControlQuestion, score_control
 
 GOAL = (0.3, -0.35)
-
-
-def toward_goal(observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-    """Return minus the distance to a goal that was held out."""
-    distance: Tensor = torch.linalg.vector_norm(reached - reached.new_tensor(GOAL), dim=-1)
-    return -distance
+N_TASKS = 20
 
 
 def run_control_demo(out: Path, budget_s: float, seed: int, began: float) -> int:
@@ -30,16 +25,16 @@ def run_control_demo(out: Path, budget_s: float, seed: int, began: float) -> int
         manifest = learn_control(request, out, overwrite=True, reporter=reporter, stop=stop, began=began)
     say(f"learned {manifest['recipe']} in {manifest['elapsed_s']:.0f} s without a reward; what it can do: {out / 'skills.png'}\n")
     with reporting() as reporter:
-        report = score_control(out, ControlQuestion("point-goals", baselines=True, oracle_steps=80), reporter)
-    say("40 goals that people chose; mean return ± 95 % interval over goals, 0 is best")
+        report = score_control(out, ControlQuestion("point-goals", N_TASKS, baselines=True, oracle_steps=60), reporter)
+    say(f"{N_TASKS} goals that people chose; mean return ± 95 % interval over goals, 0 is best")
     say(report.table() + "\n")
-    agent = load_procedure(out).adapt(toward_goal, Rng.from_seed(seed))
+    agent = load_procedure(out).adapt(toward(GOAL), Rng.from_seed(seed))
     save_agent(out / "agent", agent)
-    episodes = agent.run(1, Rng.from_seed(seed))
-    film = out / "agent.gif"
-    write_video(frames(agent.process, torch.cat([episodes.observation[0, 0, :1], episodes.reached[0, 0]])), film)
-    off = float((episodes.reached[0, 0, -1] - torch.tensor(GOAL)).norm())
-    say(f"one more goal, at {GOAL[0]}, {GOAL[1]}: the adapted agent ends {off:.2f} from it; a film: {film}")
+    pictures, path = film(agent, Rng.from_seed(seed))
+    video = out / "agent.gif"
+    write_video(pictures, video)
+    off = float((path[-1] - torch.tensor(GOAL)).norm())
+    say(f"one more goal, at {GOAL[0]}, {GOAL[1]}: the adapted agent ends {off:.2f} from it; a film: {video}")
     say("\nnow with a reward of your own:")
     say("  echo 'def reward(observation, action, reached): return reached[..., 0]' > my_task.py")
     say(f"  umeta adapt {out} --reward my_task.py:reward --episodes 60 --out agent")

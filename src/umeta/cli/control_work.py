@@ -3,22 +3,20 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
-
-from umeta.cli.verbs import Adapt, Evaluate, Inspect, Learn, Rollout, say, say_json
-from umeta.cli.work import listening, reporting
+from umeta.cli.verbs import Adapt, Compare, Evaluate, Inspect, Learn, Rollout, say, say_json
+from umeta.cli.work import listening, reporting, short_names
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.shipped import is_agent, load_agent, load_procedure, save_agent
-from umeta.control.picture import frames, write_video
+from umeta.control.picture import film, write_video
 from umeta.control.process import Box, ControlledProcess
-from umeta.control.reward import RewardTasks
 from umeta.control.user_reward import load_reward
-from umeta.core.errors import InputError, InterruptedRunError
+from umeta.core.errors import ArtifactError, InputError, InterruptedRunError
 from umeta.core.rng import Rng
+from umeta.evaluation.comparison import compared_returns, returns_table
 from umeta.recipes.budget import seconds
 from umeta.recipes.control.learn import ControlRequest, learn_control
-from umeta.recipes.control.score import N_QUERY, ControlQuestion, score_control
-from umeta.recipes.route import PREFIX
+from umeta.recipes.control.score import ControlQuestion, before_and_after, read_return_reports, score_control
+from umeta.recipes.route import PREFIX, is_control_run
 
 OF_IMAGES = ("protocol", "embedding", "clusters", "partitions", "augment", "splits", "image_size", "norm")
 DEFAULT_TASKS = 40
@@ -139,18 +137,13 @@ def run_adapt(verb: Adapt) -> int:
         if not (is_agent(verb.out) and verb.overwrite):
             raise InputError(f"{verb.out} exists; {told} another --out")
     reward, rng = load_reward(verb.reward), Rng.from_seed(0)
-    tasks = RewardTasks.of([reward])
-    before, *_, last = procedure.stages(tasks, rng.fork("adapt"))
-    returns = [
-        float(tasks.rewards(procedure.process, stage.run(N_QUERY, rng.fork("query", index))).sum(-1).mean())
-        for index, stage in enumerate((before, last))
-    ]
+    episodes, before, after = before_and_after(procedure, reward, rng)
     save_agent(verb.out, procedure.adapt(reward, rng.fork("adapt")))
-    content = {"agent": str(verb.out), "episodes": last.n_episode, "return_before": returns[0], "return_after": returns[1]}
+    content = {"agent": str(verb.out), "episodes": episodes, "return_before": before, "return_after": after}
     if verb.json:
         say_json(content)
     else:
-        say(f"adapted in {last.n_episode} episodes: mean return {returns[0]:.3g} before, {returns[1]:.3g} after")
+        say(f"adapted in {episodes} episodes: mean return {before:.3g} before, {after:.3g} after")
         say(f"the agent is in {verb.out}; try: umeta rollout {verb.out} --video out.gif")
     return 0
 
@@ -158,12 +151,37 @@ def run_adapt(verb: Adapt) -> int:
 def run_rollout(verb: Rollout) -> int:
     """Run an episode of an agent and write it as a video."""
     agent = load_agent(verb.agent)
-    episodes = agent.run(1, Rng.from_seed(verb.seed))
-    path = torch.cat([episodes.observation[0, 0, :1], episodes.reached[0, 0][episodes.alive[0, 0]]])
-    write_video(frames(agent.process, path), verb.video)
+    pictures, path = film(agent, Rng.from_seed(verb.seed))
+    write_video(pictures, verb.video)
     content = {"video": str(verb.video), "steps": len(path) - 1, "last_observation": path[-1].tolist()}
     if verb.json:
         say_json(content)
     else:
         say(f"{len(path) - 1} steps in {agent.process.name}: {verb.video}")
+    return 0
+
+
+def run_compare(verb: Compare) -> int:
+    """Print returns side by side."""
+    refuse(verb, ("protocol",), "images")
+    other = next((run for run in verb.runs if not is_control_run(run)), None)
+    if other is not None:
+        raise InputError(f"{other} did not learn in an environment; compare runs of images with runs of images only")
+    chosen = []
+    for name, run in zip(short_names(verb.runs), verb.runs, strict=True):
+        reports = read_return_reports(run)
+        if not reports:
+            raise ArtifactError(f"{run} has no results yet; run `umeta evaluate {run} --on BENCHMARK` first")
+        chosen += [(name, report) for report in reports if verb.on is None or report.benchmark in (verb.on, f"{verb.on}-v0")]
+    if not chosen:
+        raise InputError(f"no results fit --on {verb.on}")
+    kinds = sorted({report.benchmark for _, report in chosen})
+    if len(kinds) > 1:
+        raise InputError(f"the runs have results of several kinds ({', '.join(kinds)}); choose one with --on")
+    rows = compared_returns(chosen)
+    if verb.json:
+        say_json({"benchmark": kinds[0], "rows": [asdict(row) for row in rows]})
+    else:
+        say(f"{kinds[0]}; mean return after the last step, and difference to the first row on the same tasks, ± 95 % intervals")
+        say(returns_table(rows))
     return 0

@@ -310,7 +310,7 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs side by side: accuracies with intervals, and differences on the same tasks."""
+    """Put runs side by side: accuracies or returns with intervals, and differences on the same tasks."""
 
     example: ClassVar[str] = "umeta compare runs/proto runs/maml"
     runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN...")]
@@ -324,6 +324,10 @@ class Compare:
 
     def run(self) -> int:
         """Do it."""
+        if any(is_control_run(run) for run in self.runs):
+            from umeta.cli import control_work
+
+            return control_work.run_compare(self)
         from umeta.cli.work import run_compare
 
         return run_compare(self)
@@ -351,7 +355,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Serve:
-    """Open a page in the browser on which anyone can teach a run by drawing, dropping or photographing examples."""
+    """Open a page in the browser on which anyone can teach a run by drawing, dropping or photographing examples, or set it goals."""
 
     example: ClassVar[str] = "umeta serve runs/photos"
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]

@@ -337,7 +337,7 @@ def run_compare(verb: Compare) -> int:
 
     if not verb.runs:
         raise InputError("give at least one run")
-    names = _short_names(verb.runs)
+    names = short_names(verb.runs)
     chosen = [
         (name, report)
         for name, run in zip(names, verb.runs, strict=True)
@@ -378,6 +378,7 @@ def run_cite(verb: Cite) -> int:
     return 0
 
 
-def _short_names(runs: tuple[Path, ...]) -> list[str]:
+def short_names(runs: tuple[Path, ...]) -> list[str]:
+    """Return the folders' names, or their whole paths where names repeat."""
     names = [run.name for run in runs]
     return names if len(set(names)) == len(names) else [str(run) for run in runs]

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ from umeta.control.envs.grid import viewer as grid_viewer
 from umeta.control.envs.grid.env import Grid
 from umeta.control.envs.point_nav import viewer as point_viewer
 from umeta.control.envs.point_nav.env import PointNav
+from umeta.control.learners.procedure import Agent
 from umeta.control.process import ControlledProcess
 from umeta.control.skills.discovery import Skills
 from umeta.core.errors import InputError, UmetaError
@@ -32,9 +34,22 @@ def draw(process: ControlledProcess, path: Tensor) -> Image.Image:
     raise InputError(f"there is no picture of {process.name}")
 
 
+def film(agent: Agent, rng: Rng) -> tuple[list[Image.Image], Tensor]:
+    """Return one picture for each step of an episode of an agent, and what it saw, [n, n_observation]."""
+    episode = agent.run(1, rng)
+    path = torch.cat([episode.observation[0, 0, :1], episode.reached[0, 0][episode.alive[0, 0]]])
+    return frames(agent.process, path), path
+
+
 def frames(process: ControlledProcess, path: Tensor) -> list[Image.Image]:
     """Return one picture for each observation of an episode, [n, n_observation]."""
     return [draw(process, path[: index + 1]) for index in range(len(path))]
+
+
+def write_gif(pictures: Sequence[Image.Image], file: Path | BinaryIO) -> None:
+    """Write frames as a GIF that begins again at its end."""
+    colors = [picture.quantize(64) for picture in pictures]
+    colors[0].save(file, "GIF", save_all=True, append_images=colors[1:], duration=1000 // FRAMES_PER_S, loop=0)
 
 
 def write_video(pictures: Sequence[Image.Image], path: Path) -> None:
@@ -52,8 +67,7 @@ def write_video(pictures: Sequence[Image.Image], path: Path) -> None:
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.absolute().parent}")
     if path.suffix.lower() == ".gif":
-        colors = [picture.quantize(64) for picture in pictures]
-        colors[0].save(path, save_all=True, append_images=colors[1:], duration=1000 // FRAMES_PER_S, loop=0)
+        write_gif(pictures, path)
         return
     with tempfile.TemporaryDirectory() as folder:
         for index, picture in enumerate(pictures):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from umeta.core.errors import InputError
 from umeta.evaluation.report import Report, Row, align
+from umeta.evaluation.returns import ReturnReport
 from umeta.functional.statistics import paired_difference
 
 
@@ -63,4 +64,52 @@ def comparison_table(rows: Sequence[tuple[str, Row]]) -> str:
     lines = [["method", *(text for n, k in kinds for text in (f"{n}-way {k}-shot", "difference"))]]
     for name in dict.fromkeys(name for name, _ in rows):
         lines.append([name, *(text for n, k in kinds for text in (cells.get((name, n, k), "-"), by_kind.get((name, n, k), "")))])
+    return align(lines)
+
+
+@dataclass(frozen=True)
+class ComparedReturn:
+    """A method's return after its last step, beside that of the first method on the same tasks.
+
+    Attributes:
+        episodes: Of adaptation.
+        difference: Mean over tasks of the return minus the first method's; None for the first.
+        difference_ci95: Half-width of its 95 % interval.
+    """
+
+    name: str
+    episodes: int
+    mean: float
+    ci95: float
+    difference: float | None = None
+    difference_ci95: float | None = None
+
+
+def compared_returns(reports: Sequence[tuple[str, ReturnReport]]) -> list[ComparedReturn]:
+    """Return all rows of several reports, each with its paired difference to the first.
+
+    Raises:
+        InputError: The reports are of different benchmarks, task seeds or numbers of tasks.
+    """
+    kinds = {(report.benchmark, report.task_seed, len(row.per_task)) for _, report in reports for row in report.rows}
+    if len(kinds) > 1:
+        told = "; ".join(f"{benchmark}, task seed {seed}, {n} tasks" for benchmark, seed, n in sorted(kinds))
+        raise InputError(f"these results are not of the same tasks and are not put side by side ({told})")
+    found: list[ComparedReturn] = []
+    reference: tuple[float, ...] = ()
+    for name, report in reports:
+        for row in report.rows:
+            shown = f"{name}: {row.method}" if len(reports) > 1 else row.method
+            difference, ci95 = paired_difference(row.per_task, reference) if reference else (None, None)
+            found.append(ComparedReturn(shown, row.last.episodes, row.last.mean, row.last.ci95, difference, ci95))
+            reference = reference or row.per_task
+    return found
+
+
+def returns_table(rows: Sequence[ComparedReturn]) -> str:
+    """Return returns with intervals, and paired differences to the first method."""
+    lines = [["method", "episodes", "return", "difference"]]
+    for row in rows:
+        difference = "" if row.difference is None else f"{row.difference:+.2f} ±{row.difference_ci95:.2f}"
+        lines.append([row.name, str(row.episodes), f"{row.mean:.2f} ±{row.ci95:.2f}", difference])
     return align(lines)

@@ -1,7 +1,7 @@
 """Knows the rows of a result in control: returns over the episodes that adaptation took, with what each must say to be read rightly."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class ReturnRow:
         worst: Least mean return over a grid of all goals after the last step; None where it was not asked.
         worst_goal: Which goal that is.
         per_task: Return on every task after the last step.
+        per_goal: Return on each goal of that grid after the last step.
     """
 
     method: str
@@ -58,6 +59,12 @@ class ReturnRow:
     worst: float | None = None
     worst_goal: tuple[float, ...] = ()
     per_task: tuple[float, ...] = field(default=(), repr=False)
+    per_goal: tuple[float, ...] = field(default=(), repr=False)
+
+    @property
+    def last(self) -> ReturnPoint:
+        """The last step of adaptation."""
+        return self.curve[-1]
 
     @property
     def best(self) -> ReturnPoint:
@@ -91,25 +98,42 @@ class ReturnReport:
     facts: dict[str, Any]
     rows: tuple[ReturnRow, ...]
 
+    @property
+    def budgets(self) -> list[int]:
+        """Numbers of episodes at which some method was scored, as far as the first method goes."""
+        budgets = sorted({point.episodes for row in self.rows for point in row.curve})
+        return [n for n in budgets if n <= self.rows[0].last.episodes]
+
     def to_json(self) -> dict[str, Any]:
         """Return the report JSON-ready; each result also has its last and its best return."""
         results = []
         for row in self.rows:
-            last, best = row.curve[-1], row.best
+            last, best = row.last, row.best
             results.append(asdict(row) | {"return": last.mean, "ci95": last.ci95, "best_return": best.mean, "best_episodes": best.episodes})
         names = ("benchmark", "process", "seed", "task_seed", "rewards_seen", "facts")
         return {name: getattr(self, name) for name in names} | {"results": results}
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "ReturnReport":
+        """Return the report that `to_json` wrote."""
+        names = {one.name for one in fields(ReturnRow)}
+        rows = []
+        for result in content["results"]:
+            row: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in result.items() if name in names
+            }
+            row["curve"] = tuple(ReturnPoint(**point) for point in result["curve"])
+            rows.append(ReturnRow(**row))
+        return cls(**{name: value for name, value in content.items() if name != "results"}, rows=tuple(rows))
+
     def table(self) -> str:
         """Return mean returns with their 95 % intervals as text, one line per method, one column per number of episodes."""
-        budgets = sorted({point.episodes for row in self.rows for point in row.curve})
-        shown = [n for n in budgets if n <= max(point.episodes for point in self.rows[0].curve)]
-        lines = [["method", *(f"{n} episodes" for n in shown), "best", "worst goal", "tasks"]]
+        lines = [["method", *(f"{n} episodes" for n in self.budgets), "best", "worst goal", "tasks"]]
         for row in self.rows:
             cells = {point.episodes: f"{point.mean:.1f} ±{point.ci95:.1f}" for point in row.curve}
             worst = "-" if row.worst is None else f"{row.worst:.1f}"
             best = f"{row.best.mean:.1f} at {row.best.episodes}"
-            lines.append([row.method, *(cells.get(n, "-") for n in shown), best, worst, str(row.n_tasks)])
+            lines.append([row.method, *(cells.get(n, "-") for n in self.budgets), best, worst, str(row.n_tasks)])
         return align(lines)
 
 

@@ -1,4 +1,4 @@
-"""Knows how curves and intervals are drawn as SVG that takes its colors from the page around it."""
+"""Knows how curves, intervals and maps are drawn as SVG that takes its colors from the page around it."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
 ROW = 28
+LEGEND = 18
+DASHES = ("", "7 4", "2 4", "9 3 2 3")
+CELL = 24
 DOTTED_UP_TO = 6
 
 
@@ -19,10 +22,12 @@ class Line:
     Attributes:
         name: What its `title` says.
         points: Pairs of x and y.
+        halves: Of each point the half-width of its interval; empty for none.
     """
 
     name: str
     points: Sequence[tuple[float, float]]
+    halves: Sequence[float] = ()
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -34,7 +39,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[float] = ()) -> Markup:
+def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[float] = (), legend: bool = False) -> Markup:
     """Draw curves over common axes; points that are no finite numbers are left out.
 
     Args:
@@ -42,9 +47,11 @@ def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[f
         lines: What to draw.
         x_label: Under the horizontal axis.
         seams: Where dashed vertical lines stand.
+        legend: Whether curves are told apart by color and dashes, and named below; the first is marked.
     """
-    lines = [Line(line.name, [point for point in line.points if all(map(math.isfinite, point))]) for line in lines]
-    every = [point for line in lines for point in line.points] or [(0.0, 0.0)]
+    lines = [_finite(line) for line in lines]
+    edges = [(x, y + side * half) for line in lines for (x, y), half in zip(line.points, line.halves, strict=False) for side in (-1, 1)]
+    every = [point for line in lines for point in line.points] + edges or [(0.0, 0.0)]
     left, right = min(x for x, _ in every), max(x for x, _ in every)
     low, high = _padded(min(y for _, y in every), max(y for _, y in every))
     right = right if right > left else left + 1
@@ -63,14 +70,47 @@ def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[f
     for seam in seams:
         x = place(seam, low)[0]
         parts.append(f'<line class="seam" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-    for line in lines:
+    for index, line in enumerate(lines):
         places = [place(*point) for point in line.points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(f'<polyline class="curve" points="{path}"><title>{escape(line.name)}</title></polyline>')
+        kind, dash = ("own", "") if index == 0 or not legend else ("other", DASHES[index % len(DASHES)])
+        if line.halves:
+            upper, lower = ([(x, y + side * half) for (x, y), half in zip(line.points, line.halves, strict=True)] for side in (1, -1))
+            parts.append(f'<polygon class="band {kind}" points="{_path([place(*point) for point in [*upper, *lower[::-1]]])}"/>')
+        drawn = f'class="curve {kind}" stroke-dasharray="{dash}"' if legend else 'class="curve"'
+        parts.append(f'<polyline {drawn} points="{_path(places)}"><title>{escape(line.name)}</title></polyline>')
         if len(places) <= DOTTED_UP_TO:
-            parts += [f'<circle class="own" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
+            parts += [f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
+        if legend:
+            y = HEIGHT + LEGEND * (index + 0.5)
+            parts.append(f'<line class="curve {kind}" stroke-dasharray="{dash}" x1="{LEFT}" x2="{LEFT + 44}" y1="{y}" y2="{y}"/>')
+            parts.append(f'<text x="{LEFT + 54}" y="{y + 4}">{escape(line.name)}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
-    return _svg(title, HEIGHT, parts)
+    return _svg(title, HEIGHT + LEGEND * len(lines) * legend, parts)
+
+
+def heat(title: str, rows: Sequence[Sequence[float]], low: float, high: float) -> Markup:
+    """Draw a table of numbers as squares, the fuller the larger the number; a scale stands below.
+
+    Args:
+        title: For screen readers.
+        rows: The numbers, the first row on top.
+        low: The number of an empty square.
+        high: The number of a full one; where it is not above `low`, squares are full.
+    """
+    width, height = CELL * len(rows[0]), CELL * len(rows)
+
+    def square(x: float, y: float, value: float) -> str:
+        full = (value - low) / (high - low) if high > low else 1.0
+        told = f"<title>{value:.3g}</title>"
+        return f'<rect class="cell" x="{x:g}" y="{y:g}" width="{CELL}" height="{CELL}" fill-opacity="{full:.3f}">{told}</rect>'
+
+    parts = [square(CELL * column, CELL * row, value) for row, values in enumerate(rows) for column, value in enumerate(values)]
+    parts.append(f'<rect class="edge" x="0" y="0" width="{width}" height="{height}"/>')
+    scale = [low + (high - low) * index / 4 for index in range(5)]
+    parts += [square(60 + CELL * index, height + 12, value) for index, value in enumerate(scale)]
+    parts.append(f'<text x="54" y="{height + 29}" text-anchor="end">{low:.3g}</text>')
+    parts.append(f'<text x="{66 + CELL * len(scale)}" y="{height + 29}">{high:.3g}</text>')
+    return _svg(title, height + CELL + 20, parts, max(width, 60 + CELL * len(scale) + 60))
 
 
 def intervals(title: str, rows: Sequence[tuple[str, float, float]]) -> Markup:
@@ -111,6 +151,16 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> Markup:
-    head = f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}">'
+def _finite(line: Line) -> Line:
+    kept = [index for index, point in enumerate(line.points) if all(map(math.isfinite, point))]
+    halves = [half if math.isfinite(half) else 0.0 for half in line.halves]
+    return Line(line.name, [line.points[index] for index in kept], [halves[index] for index in kept] if halves else ())
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _svg(title: str, height: float, parts: Sequence[str], width: float = WIDTH) -> Markup:
+    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
     return Markup(head + "".join(parts) + "</svg>")  # every text in the parts is escaped above

@@ -6,25 +6,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, Form, HTTPException, Query, Request, Response, UploadFile
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import FastAPI, Form, HTTPException, Query, Response, UploadFile
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from umeta.core.errors import InputError
 from umeta.images.pixels import BadImageError, OversizedImageError, decode_stream
+from umeta.recipes.route import is_control_run
+from umeta.web.application import begin_application, end_application
+from umeta.web.arena import Arena, arena_api
 from umeta.web.examples import SETS, example_set
 from umeta.web.guard import MAX_BODY, Guard, check_binding, is_loopback
-from umeta.web.lesson import MAX_CLASSES, MAX_EXAMPLES, MAX_NAME, Lesson, Lessons, NotYetError, Teacher, UnknownError
+from umeta.web.lesson import MAX_CLASSES, MAX_EXAMPLES, MAX_NAME, Lesson, Lessons, Teacher
 
 MAX_IMAGES = 64
 MAX_SUGGEST = 256
@@ -32,12 +31,6 @@ MAX_MEGAPIXELS_AT_ONCE = 200
 NOT_AN_IMAGE = "this is not an image that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF or PNM)"
 T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-
-
-class Problem(BaseModel):
-    """What went wrong, in words."""
-
-    detail: str
 
 
 class ExampleState(BaseModel):
@@ -106,7 +99,8 @@ def make_app(run: Path, host: str = "127.0.0.1", token: str | None = None) -> AS
         token: What requests to the API must bring; needed for an address that others reach.
     """
     check_binding(host, token)
-    return Guard(api(Teacher.of(run)), host, token)
+    app = arena_api(Arena.of(run)) if is_control_run(run) else api(Teacher.of(run))
+    return Guard(app, host, token)
 
 
 def serve(run: Path, host: str, port: int, token: str | None, say: Callable[[str], None]) -> None:
@@ -122,16 +116,7 @@ def serve(run: Path, host: str, port: int, token: str | None, say: Callable[[str
 
 def api(teacher: Teacher) -> FastAPI:
     """Return the application without its guard."""
-    app = FastAPI(
-        title="umeta",
-        summary="Teach a learning procedure with a few images.",
-        version=metadata.version("umeta"),
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/openapi.json",
-        responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 415, 422, 429)},
-    )
-    _add_failures(app)
+    app = begin_application("Teach a learning procedure with a few images.")
     prepare = teacher.procedure.preparation.pixels
     lessons, instance = Lessons(teacher), secrets.token_urlsafe(9)
     worker = ThreadPoolExecutor(1, "lesson")  # one at a time: nothing in a session needs a lock, and the processor is busy anyway
@@ -249,31 +234,7 @@ def api(teacher: Teacher) -> FastAPI:
         content = await work(lessons.find(session).export)
         return Response(content, media_type="application/zip", headers={"content-disposition": 'attachment; filename="classifier.zip"'})
 
-    @app.api_route("/api/{_:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    async def nothing(_: str) -> None:
-        raise UnknownError("there is nothing at this address; /api/openapi.json lists what there is")
-
-    with resources.as_file(resources.files("umeta.web").joinpath("page")) as page:
-        app.mount("/", StaticFiles(directory=page, html=True))
-    return app
-
-
-def _add_failures(app: FastAPI) -> None:
-    """Turn failures into a status and words; nothing that was sent comes back in them."""
-
-    def answer(status: int) -> Callable[[Request, Exception], JSONResponse]:
-        return lambda request, error: JSONResponse({"detail": str(error)}, status)
-
-    for kind, status in ((UnknownError, 404), (NotYetError, 409), (InputError, 422), (OversizedImageError, 413), (BadImageError, 415)):
-        app.add_exception_handler(kind, answer(status))
-
-    def invalid(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:2])
-        return JSONResponse({"detail": f"{where or 'the request'}: {first['msg']}"}, 422)
-
-    app.add_exception_handler(RequestValidationError, invalid)
+    return end_application(app, "index.html")
 
 
 def _few(images: Sequence[UploadFile], most: int) -> Sequence[UploadFile]:

@@ -1,28 +1,41 @@
 """Knows how returns look: curves over episodes, and a map of returns over goals."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from umeta.benchmarks.goals import TrueTasks
-from umeta.evaluation.returns import ReturnReport
+from umeta.evaluation.returns import ReturnReport, ReturnRow
 
 
-def draw_curves(report: ReturnReport, truth: TrueTasks, maps: Mapping[str, NDArray[np.floating]], path: Path) -> None:
+def goal_map(row: ReturnRow, grid: Tensor) -> NDArray[np.float64] | None:
+    """Return returns over a square of goals as it lies before a viewer, first row on top; None where the goals make no square.
+
+    Args:
+        row: With its return on each goal.
+        grid: The goals, [n_goal, n_parameter]: points of a plane, ordered by x and then by y, or cells row by row.
+    """
+    side = round(len(grid) ** 0.5)
+    if len(row.per_goal) != len(grid) or side * side != len(grid):
+        return None
+    square = np.array(row.per_goal).reshape(side, side)
+    return square.T[::-1] if grid.shape[1] == 2 else square
+
+
+def draw_curves(report: ReturnReport, truth: TrueTasks, path: Path) -> None:
     """Write a PNG: mean return of every method over the episodes of adaptation, and where goals lie in a square its return on each.
 
     Args:
-        report: The curves.
+        report: The curves, and for each method its return on every goal.
         truth: Has the grid of goals.
-        maps: For each method the return on each goal of the grid, after the last step of the procedure that was scored.
         path: Where the picture goes.
     """
     from matplotlib.figure import Figure
 
-    side = round(len(truth.grid) ** 0.5)
-    mapped = maps if side * side == len(truth.grid) else {}
+    maps = {row.method: goal_map(row, truth.grid) for row in report.rows}
+    mapped = {name: values for name, values in maps.items() if values is not None}
     figure = Figure(figsize=(5 + 2.2 * len(mapped), 3.2), layout="constrained")
     grid = figure.add_gridspec(1, len(mapped) + 1, width_ratios=[5, *[2.2] * len(mapped)])
     axes = figure.add_subplot(grid[0])
@@ -36,9 +49,7 @@ def draw_curves(report: ReturnReport, truth: TrueTasks, maps: Mapping[str, NDArr
     least = min((float(values.min()) for values in mapped.values()), default=0.0)
     for index, (name, values) in enumerate(mapped.items()):
         panel = figure.add_subplot(grid[index + 1])
-        square = values.reshape(side, side)
-        shown = square.T[::-1] if truth.grid.shape[1] == 2 else square
-        image = panel.imshow(shown, vmin=least, vmax=max(0.0, float(values.max())), cmap="viridis")
+        image = panel.imshow(values, vmin=least, vmax=max(0.0, float(values.max())), cmap="viridis")
         panel.set(xticks=[], yticks=[])
         panel.set_title(f"{name}: return by goal", fontsize=6)
         if index == len(mapped) - 1:

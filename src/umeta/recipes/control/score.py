@@ -19,7 +19,7 @@ from umeta.control.learners.inner import InnerLoop
 from umeta.control.learners.procedure import ControlProcedure, ShippedProcedure
 from umeta.control.learners.shipped import load_procedure, save_procedure
 from umeta.control.process import ControlledProcess
-from umeta.control.reward import RewardTask, RewardTasks
+from umeta.control.reward import RewardFn, RewardTask, RewardTasks
 from umeta.control.skills.catalog import OBJECTIVES
 from umeta.control.skills.discovery import SkillDiscovery, Skills
 from umeta.core.errors import InputError
@@ -84,6 +84,17 @@ def returns_after(procedure: ControlProcedure, tasks: RewardTasks, n_steps: int,
     return returns
 
 
+def before_and_after(procedure: ControlProcedure, reward: RewardFn, rng: Rng) -> tuple[int, float, float]:
+    """Return how many episodes a reward is learned in, and the mean return of fresh ones before and after; adapts by `fork("adapt")`."""
+    tasks = RewardTasks.of([reward])
+    before, *_, last = procedure.stages(tasks, rng.fork("adapt"))
+    returns = [
+        float(tasks.rewards(procedure.process, stage.run(N_QUERY, rng.fork("query", index))).sum(-1).mean())
+        for index, stage in enumerate((before, last))
+    ]
+    return last.n_episode, returns[0], returns[1]
+
+
 def episodes_of(procedure: ControlProcedure) -> list[int]:
     """Return how many episodes each stage of a procedure has behind it."""
     nothing = RewardTasks.of([lambda observation, action, reached: torch.zeros(reached.shape[:-1])])
@@ -125,11 +136,11 @@ def score_control(run: Path, question: ControlQuestion, reporter: Reporter | Non
             method, truth.tasks, measure_returns(N_QUERY), n_tasks=question.n_tasks, rng=rng, on_progress=reporter.update
         )
     oracle = scores.get("oracle")
-    rows, maps, n_steps = [], {}, len(episodes_of(procedure)) - 1
+    rows, n_steps = [], len(episodes_of(procedure)) - 1
     for name, (method, rewards_seen, chosen) in methods.items():
         curve = curve_of(scores[name], episodes_of(method), rng.fork(name), oracle)
         reporter.stage(f"{name} on all goals")
-        everywhere = maps[name] = returns_after(method, truth.spread, n_steps, N_QUERY, rng.fork("spread"))
+        everywhere = returns_after(method, truth.spread, n_steps, N_QUERY, rng.fork("spread"))
         worst = int(everywhere.argmin())
         rows.append(
             ReturnRow(
@@ -141,6 +152,7 @@ def score_control(run: Path, question: ControlQuestion, reporter: Reporter | Non
                 float(everywhere[worst]),
                 tuple(truth.grid[worst].tolist()),
                 tuple(scores[name].values[-1].tolist()),
+                tuple(everywhere.tolist()),
             )
         )
     facts: dict[str, Any] = {
@@ -157,8 +169,13 @@ def score_control(run: Path, question: ControlQuestion, reporter: Reporter | Non
     folder = run / "evaluation"
     folder.mkdir(exist_ok=True)
     write_json(folder / f"{truth.name}.json", report.to_json())
-    draw_curves(report, truth, maps, folder / f"{truth.name}.png")
+    draw_curves(report, truth, folder / f"{truth.name}.png")
     return report
+
+
+def read_return_reports(run: Path) -> list[ReturnReport]:
+    """Return the kept results of a run; an empty list before it was evaluated."""
+    return [ReturnReport.from_json(read_json(path)) for path in sorted((run / "evaluation").glob("*.json"))]
 
 
 def read_skills(run: Path) -> Skills | None:
