@@ -12,10 +12,10 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "umeta needs Python 3.11 or newer; this is $$($(PYTHON) --version)"; exit 1; }
-	@echo "making $(VENV): torch (CPU build) and the rest, about 1.5 GB, one to three minutes"
+	@echo "making $(VENV): torch (CPU build) and the rest, about 2 GB, two to five minutes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,control]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
 demo: setup
