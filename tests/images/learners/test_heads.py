@@ -12,6 +12,7 @@ from umeta.images.learners.heads import HEADS, InContext, Mixture, Projected, Pr
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure
 from umeta.images.nets.context import ContextConfig, ContextTransformer
 from umeta.images.nets.conv4 import Conv4, Conv4Config
+from umeta.images.nets.net import rebuilt
 from umeta.images.nets.perceptron import Perceptron
 from umeta.testing import check_procedure
 
@@ -50,7 +51,8 @@ ALL = {
 @pytest.fixture
 def procedure(request, rng):
     """A procedure with the head that is asked for."""
-    net = Conv4(Conv4Config(1, 28, 8), rng.torch()).eval().requires_grad_(False)
+    config = Conv4Config(1, 28, 8)
+    net = rebuilt(config, Conv4(config, rng.torch()).state_dict())
     return PrototypeProcedure(net, ALL[request.param])
 
 
