@@ -24,8 +24,8 @@ from umeta.images.sheet import draw_tasks
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
-from umeta.recipes.sharing import check_shared, mirrored
 from umeta.recipes.request import Plan, Request, cautions, image_sizes, read_source
+from umeta.recipes.sharing import check_shared, mirrored
 from umeta.recipes.stages import NEAR_CHANCE, Learning
 
 
