@@ -89,7 +89,8 @@ class Team:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         joined = torch.cat([gradient.flatten() for gradient in gradients])
         self._add_up(joined)
-        for gradient, mean in zip(gradients, (joined / self.size).split([one.numel() for one in gradients]), strict=True):
+        means = torch.split(joined / self.size, [one.numel() for one in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
     def _add_up(self, values: torch.Tensor) -> None:
