@@ -61,3 +61,16 @@ def test_augmented_images_are_embedded_as_they_are_and_repeat(episodes):
     torch.testing.assert_close(noisy.embedded(lambda images: images.flatten(1)), noisy.images().flatten(3))
     other = Episodes(episodes.pool, INDICES, 1, augment, Rng.from_seed(1))
     assert not torch.equal(noisy.images(), other.images())
+
+
+def test_portions_are_the_tasks_of_the_whole_batch_bit_for_bit(episodes):
+    def augment(images, rng):
+        return images + torch.rand(len(images), 1, 1, 1, generator=rng.torch())
+
+    noisy = Episodes(episodes.pool, INDICES.reshape(4, 2, 3), 1, augment, Rng.from_seed(0), clean_support=True)
+    parts = [noisy.portion(rank, 2) for rank in range(2)]
+    assert [len(part) for part in parts] == [2, 2]
+    assert torch.equal(torch.cat([part.images() for part in parts]), noisy.images())
+    assert np.array_equal(parts[1].indices, noisy.indices[2:])
+    plain = Episodes(episodes.pool, INDICES, 1)
+    assert torch.equal(plain.portion(1, 2).images(), plain.images()[1:])

@@ -20,6 +20,7 @@ from umeta.artifacts.artifact import DESCRIPTION, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
+from umeta.core.parallel import started
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.embed.outside import is_outside
 from umeta.images.pixels import BadImageError
@@ -162,11 +163,15 @@ def run_learn(verb: Learn, began: float) -> int:
             for caution in cautions(request, found):
                 say(caution)
         return 0
-    with listening() as stop, reporting() as reporter:
+    with started() as team, listening() as stop, reporting() as reporter:
         try:
-            manifest = learn(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began)
+            manifest = learn(
+                request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began, team=team
+            )
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved, go on with the same command and --resume") from error
+    if team.rank:
+        return 0
     if verb.json:
         say_json(manifest)
     else:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from umeta.core.errors import DivergedError, InterruptedRunError
 from umeta.core.metalearner import MetaLearner, Metrics, StateT
+from umeta.core.parallel import ALONE, Team
 from umeta.core.rng import Rng
 from umeta.core.task import TaskDistribution
 
@@ -93,6 +94,7 @@ def train(
     *,
     start: Position | None = None,
     observer: Observer | None = None,
+    team: Team = ALONE,
 ) -> StateT:
     """Repeat a step until the pace is over; every training in umeta, with tasks or without, runs through here.
 
@@ -102,6 +104,7 @@ def train(
         pace: When the schedule ends.
         start: Where a resumed run goes on.
         observer: Watches and saves.
+        team: The processes that share each step; all stop where one is asked to.
 
     Returns:
         The final state.
@@ -124,7 +127,7 @@ def train(
         elapsed_s = time.monotonic() - began
         position = Position(position.step + 1, elapsed_s, pace.progress(position.step + 1, elapsed_s))
         observer.on_step(position, metrics)
-        if observer.wants_stop():
+        if team.any(observer.wants_stop()):
             observer.save(position, state)
             raise InterruptedRunError(f"stopped at step {position.step}")
         if observer.wants_checkpoint(position):
@@ -142,6 +145,7 @@ def meta_train(
     state: StateT | None = None,
     start: Position | None = None,
     observer: Observer | None = None,
+    team: Team = ALONE,
 ) -> ProcedureT:
     """Practice on proposed tasks and return the learning procedure.
 
@@ -154,11 +158,14 @@ def meta_train(
         state: The state to go on from; None starts afresh.
         start: The position that `state` was saved at.
         observer: Watches and saves.
+        team: The processes that share each batch; the result is that of one process, up to rounding.
     """
 
     def step(current: StateT, index: int) -> tuple[StateT, Metrics]:
         batch: Sequence[TaskT] = tasks.sample_batch(rng.fork("tasks", index), meta_batch_size)
-        return learner.step(current, batch, rng.fork("step", index))
+        current, metrics = learner.step(current, team.portion(batch), rng.fork("step", index))
+        return current, team.mean(metrics)
 
     first = learner.init(rng.fork("init")) if state is None else state
-    return learner.export(train(first, step, pace, start=start, observer=observer))
+    with team.sharing(first):
+        return learner.export(train(first, step, pace, start=start, observer=observer, team=team))

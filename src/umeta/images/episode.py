@@ -88,6 +88,7 @@ class Episodes(Sequence[Episode]):
         rng: What `augment` draws from.
         clean_support: Whether the support stays as it was gathered, and only queries are augmented.
         encoder: A frozen one whose vectors are given, as images of one pixel, in place of images; None gives images.
+        whole: The indices of the batch that this is a portion of, and where it begins there; None if it is whole.
     """
 
     pool: Pool
@@ -97,6 +98,7 @@ class Episodes(Sequence[Episode]):
     rng: Rng | None = None
     clean_support: bool = False
     encoder: Encoder | None = None
+    whole: tuple[NDArray[np.int64], int] | None = None
 
     @property
     def n_way(self) -> int:
@@ -112,10 +114,13 @@ class Episodes(Sequence[Episode]):
         """Gather, and where asked augment, the images of all tasks in one operation."""
         if self.encoder is not None:
             return replace(self, encoder=None).embedded(self.encoder)[..., None, None]
-        images = self.pool.gather(self.indices)
         if self.augment is None:
-            return images
+            return self.pool.gather(self.indices)
         assert self.rng is not None
+        if self.whole is not None:
+            indices, first = self.whole
+            return replace(self, indices=indices, whole=None).images()[first : first + len(self)]
+        images = self.pool.gather(self.indices)
         n_clean = self.k_shot if self.clean_support else 0
         changed = images[:, :, n_clean:]
         views = self.augment(changed.flatten(0, 2), self.rng).view_as(changed)
@@ -135,6 +140,11 @@ class Episodes(Sequence[Episode]):
         """Cut the batch into batches of at most `n_tasks`."""
         return [self[first : first + n_tasks] for first in range(0, len(self), n_tasks)]
 
+    def portion(self, rank: int, size: int) -> "Episodes":
+        """Return the tasks of one of `size` processes, with the changes that they have in the whole batch."""
+        n_each = len(self) // size
+        return replace(self, indices=self.indices[rank * n_each :][:n_each], whole=(self.indices, rank * n_each))
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -144,8 +154,8 @@ class Episodes(Sequence[Episode]):
     def __getitem__(self, item: slice) -> "Episodes": ...
     def __getitem__(self, item: int | slice) -> "Episode | Episodes":
         if isinstance(item, slice):
-            return replace(self, indices=self.indices[item])
-        images = replace(self, indices=self.indices[item][None]).images()[0]
+            return replace(self, indices=self.indices[item], whole=None)
+        images = replace(self, indices=self.indices[item][None], whole=None).images()[0]
         support, query = images[:, : self.k_shot].flatten(0, 1), images[:, self.k_shot :].flatten(0, 1)
         return Episode(
             Examples(support, self.labels(self.k_shot), self.n_way),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from umeta.artifacts.artifact import read_json
 from umeta.artifacts.run import RunFolder
 from umeta.core.errors import InputError
 from umeta.core.memory import keep_large_blocks
+from umeta.core.parallel import ALONE, Team
 from umeta.core.progress import Quiet, Reporter
 from umeta.images.cache import build_cache
 from umeta.images.embed.embedding import Embedding
@@ -23,6 +25,7 @@ from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.papers import papers_used
 from umeta.recipes.request import Plan, Request, cautions, image_sizes, read_source
+from umeta.recipes.sharing import check_shared, mirrored
 from umeta.recipes.stages import NEAR_CHANCE, Learning
 
 
@@ -42,6 +45,7 @@ def learn(
     reporter: Reporter | None = None,
     stop: Callable[[], bool] | None = None,
     began: float | None = None,
+    team: Team = ALONE,
 ) -> dict[str, Any]:
     """Propose tasks, meta-train, and save the learning procedure.
 
@@ -55,6 +59,7 @@ def learn(
         reporter: Where progress goes.
         stop: Asked after every step whether to end early with a checkpoint.
         began: When the command began, on `time.monotonic`'s clock, so that its start-up counts toward the budget; None is now.
+        team: The processes that share the practice; all but the first wait for what it prepares, and leave the run folder alone.
 
     Returns:
         The manifest.
@@ -63,16 +68,31 @@ def learn(
         UmetaError: Of the kind that fits; see `umeta.core.errors`.
     """
     reporter = reporter or Quiet()
+    check_shared(request, team)
+    stop = stop or (lambda: False)
     keep_large_blocks()
+    if team.rank:
+        with mirrored(out, team) as mirror:
+            start = partial(RunFolder.start, mirror, asdict(request), resume=True, overwrite=False)
+            return _learn(request, start, Quiet(), stop, None, team)
+    start = partial(RunFolder.start, out, asdict(request), resume=resume, overwrite=overwrite)
+    return _learn(request, start, reporter, stop, began, team)
+
+
+def _learn(
+    request: Request, start: Callable[[], RunFolder], reporter: Reporter, stop: Callable[[], bool], began: float | None, team: Team
+) -> dict[str, Any]:
     source, labels = read_source(request)
-    run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
+    run = start()
     run.count(time.monotonic() - began if began is not None else 0.0)
+    out = run.path
     if run.finished:
         run.release()
+        team.go_on()
         reporter.note(f"{out} is finished")
         return read_json(out / "manifest.json")
     try:
-        work = Learning(request, run, reporter, stop or (lambda: False))
+        work = Learning(request, run, reporter, stop, team)
         cache = work.cache(source, labeled=labels is not None)
         del source  # it may hold all images, which are on disk by now
         found = Plan.fit(request, cache, labels)
@@ -87,6 +107,7 @@ def learn(
         else:
             tasks = work.tasks(cache, labels, found)
             found = replace(found, n_way=tasks.n_way)
+            team.go_on()
             learned, tasks = work.practice(cache, tasks, found)
             agreement = work.agreement(tasks.pool)
             reached = round(agreement(learned.encoder), 4)

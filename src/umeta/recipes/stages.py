@@ -19,6 +19,7 @@ from umeta.benchmarks.oracle import mixed_weights, usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, Metrics, TrainState
+from umeta.core.parallel import ALONE, Team
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
@@ -74,8 +75,9 @@ HEAD_WAYS, HEAD_SHOTS, HEAD_QUERIES = 64, 5, 3
 class Learning:
     """One run from images to a learning procedure; every stage picks up where a stopped run left it."""
 
-    def __init__(self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
+    def __init__(self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], team: Team = ALONE) -> None:
         self.request, self.recipe, self.run, self.reporter, self.stop = request, request.recipe, run, reporter, stop
+        self.team = team
         self.rng = Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop)
 
@@ -300,7 +302,9 @@ class Learning:
         pace, agreement = self.pace(name, share), self.agreement(tasks.pool)
         start, observer = self.observed(name, pace, "accuracy", state, lambda now: {"agreement": agreement(learner.export(now).encoder)})
         batch = self.recipe.meta_batch_size
-        procedure = meta_train(learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer)
+        procedure = meta_train(
+            learner, tasks, meta_batch_size=batch, pace=pace, rng=rng, state=state, start=start, observer=observer, team=self.team
+        )
         observer.close()
         return procedure
 

@@ -1,0 +1,63 @@
+"""Two processes that share a run end where one does, also where one began and two go on."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from umeta.core.errors import InputError, InterruptedRunError
+from umeta.core.parallel import Team
+from umeta.core.rng import Rng
+from umeta.recipes.learn import learn
+from umeta.recipes.recipe import get_recipe
+from umeta.recipes.request import resolve
+from umeta.recipes.sharing import check_shared
+
+SIDE, N_KINDS, N_EACH, PATIENCE_S = 12, 16, 12, 300
+FLAGS = ["--recipe", "cactus-maml", "--embedding", "contrast", "--clusters", "8", "--partitions", "1", "--width", "4", "--steps", "3"]
+RECIPE = replace(get_recipe("cactus-maml"), embedding="contrast", n_clusters=8, n_partitions=1, width=4)
+
+
+def test_two_processes_go_on_with_the_run_of_one_and_end_at_its_parameters(tmp_path):
+    generator = Rng.from_seed(0).numpy()
+    kinds = generator.integers(200, size=(N_KINDS, SIDE, SIDE)).repeat(N_EACH, 0)
+    source, shared = tmp_path / "images.npz", tmp_path / "shared"
+    np.savez(source, images=(kinds + generator.integers(40, size=kinds.shape)).astype(np.uint8))
+    request = resolve(str(source), RECIPE, steps=3)
+    learn(request, tmp_path / "straight")
+    metrics = shared / "metrics.csv"
+    with pytest.raises(InterruptedRunError, match="stopped at step 1"):
+        learn(request, shared, stop=lambda: metrics.is_file() and "meta_train,1," in metrics.read_text())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meeting = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-m", "umeta", "learn", str(source), *FLAGS, "--out", str(shared), "--resume"]
+    processes = [
+        subprocess.Popen(command, env={**meeting, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=PATIENCE_S) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert "meta_train: goes on at step 1" in said[0][1]
+    assert said[1][0] == ""
+    straight, ours = (load_file(folder / "procedure" / "tensors.safetensors") for folder in (tmp_path / "straight", shared))
+    assert straight.keys() == ours.keys()
+    assert max(np.abs(straight[name] - ours[name]).max() for name in straight) < 1e-5
+
+
+def test_runs_that_would_depend_on_the_number_of_processes_are_refused_with_a_remedy():
+    team = Team(0, 2)
+    check_shared(resolve("glyphs", "default", budget_s=60.0), Team())
+    check_shared(resolve("glyphs", "cactus-maml", steps=5), team)
+    with pytest.raises(InputError, match="default normalizes the tasks of a step together, so 2 processes"):
+        check_shared(resolve("glyphs", "default", steps=5), team)
+    with pytest.raises(InputError, match="2 processes have no common clock; give --steps instead of --budget"):
+        check_shared(resolve("glyphs", "cactus-maml", budget_s=60.0), team)
+    with pytest.raises(InputError, match="cannot be shared evenly by 3"):
+        check_shared(resolve("glyphs", "cactus-maml", steps=5), Team(0, 3))
