@@ -146,6 +146,7 @@ def main() -> None:
             key = (row["method"], row["transductive"], row["labels_seen"])
             grouped[content["benchmark"], content["protocol"], row["n_query"]][key].append((content, row))
     lines = ["# Results", "", "Made by `make docs` from the files beside it; each file names the commands that made it.", ""]
+    lines += [f"The papers' tables, row by row: [{path.stem}]({path.name})." for path in sorted(RESULTS.glob("paper-*.md"))] + [""]
     for (benchmark, protocol, n_query), methods in sorted(grouped.items()):
         kinds = sorted({(row["n_way"], row["k_shot"]) for entries in methods.values() for _, row in entries})
         lines += [

@@ -52,7 +52,7 @@ def test_every_form_of_images_and_their_vectors_give_the_same(tiny_run, shown, t
         paths.append(tmp_path / f"{index}.png")
     fitted = FewShotClassifier(tiny_run).fit(images, names)
     wanted = fitted.predict_proba(shown[0])
-    assert (fitted.predict(shown[0]) == shown[1]).mean() > 0.8
+    assert (fitted.predict(shown[0]) == shown[1]).mean() > 0.7
     np.testing.assert_allclose(umeta.load(tiny_run).adapt((images, names)).predict_proba(shown[0]), wanted, atol=1e-6)
     forms = (images[..., None], list(images), paths, tuple(map(str, paths)), [Image.fromarray(image) for image in images], images / 255)
     for form in (*forms, fitted.embed(images)):

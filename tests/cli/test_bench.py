@@ -72,11 +72,11 @@ def test_a_run_that_was_stopped_is_gone_on_with_and_ends_the_same(made, tmp_path
     shutil.copy(made / "glyphs" / "terms.json", out / "glyphs" / "terms.json")
     meta_train, stopped = learning.Learning.practice, []
 
-    def killed(self, tasks, plan):
+    def killed(self, *given):
         if not stopped:
             stopped.append(self.run.path)
             raise KeyboardInterrupt
-        return meta_train(self, tasks, plan)
+        return meta_train(self, *given)
 
     # The embedding's own run is found finished, so the first practice is that of the row.
     monkeypatch.setattr(learning.Learning, "practice", killed)

@@ -22,7 +22,7 @@ from umeta.testing import check_metalearner, check_procedure
 
 NET = Conv4Config(1, 28, 8)
 COSINE = ProtoNets(replace(NET, signed=True), Metric("cosine", 0.1), "pairs", lr=2e-3, weight_decay=0.01, average=0.9)
-GOLDEN = [1.39693, 1.31585, 1.34364]
+GOLDEN = [1.49526, 1.36329, 1.16171]
 
 
 def tasks_of(pool, classes, chosen, n_way):
