@@ -182,3 +182,22 @@ def test_the_once_differentiable_kernel_gives_the_same_values_and_first_derivati
     assert torch.allclose(torch.func.vmap(norm)(images), slow, atol=1e-5)
     assert torch.allclose(torch.func.vmap(slope)(images), slow_slope, atol=1e-4)
     assert torch.isfinite(norm(torch.ones(1, 4, 1, 1))).all()
+
+
+@pytest.mark.parametrize("downsample", ["pool", "stem", "stride"])
+def test_in_use_it_is_convolutions_normalized_by_stored_statistics(rng, downsample):
+    net = Conv4(Conv4Config(1, 28, 8, downsample, signed=downsample == "pool"), rng.torch())
+    images = torch.rand(40, 1, 28, 28, generator=rng.fork("images").torch())
+    for _ in range(3):
+        net(images)
+    net.eval()
+    out = images
+    for block, (conv, norm) in enumerate(zip(net.convs, net.norms, strict=True)):
+        out = norm(conv(out))
+        if not net.config.ends_signed(block):
+            out = out.relu()
+        if net.config.pools(block) and out.shape[-1] > 1:
+            out = F.max_pool2d(out, 2)
+    wanted = out.mean((2, 3)) if downsample == "stride" else out.flatten(1)
+    assert torch.allclose(net(images), wanted, atol=1e-5)
+    assert not torch.allclose(net.train()(images), wanted, atol=1e-2)

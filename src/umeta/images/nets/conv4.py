@@ -60,6 +60,13 @@ class BatchNorm(nn.Module):
             gain = gain * self.weight.view(-1, 1, 1)
         return (images - mean) * gain + self.bias.view(-1, 1, 1)
 
+    def settled(self, conv: nn.Conv2d) -> tuple[Float[Tensor, "out c 3 3"], Float[Tensor, " out"]]:
+        """Return weight and bias of the convolution whose result is that of `conv`, normalized by the stored statistics."""
+        gain = torch.rsqrt(self.var + EPSILON)
+        if self.weight is not None:
+            gain = gain * self.weight
+        return conv.weight * gain.view(-1, 1, 1, 1), self.bias - self.mean * gain
+
     def folded(self, conv: nn.Conv2d, images: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "out c 3 3"], Float[Tensor, " out"]]:
         """Return weight and bias of the convolution whose result is that of `conv` on these images, normalized as in training.
 
@@ -209,8 +216,12 @@ class Conv4(nn.Module):
         out = images
         for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             assert isinstance(conv, nn.Conv2d)
-            if block == 0 and isinstance(norm, BatchNorm) and norm.stored and self.training and not images.requires_grad:
-                out = F.conv2d(out, *norm.folded(conv, out), stride=conv.stride, padding=conv.padding)
+            stored = norm if isinstance(norm, BatchNorm) and norm.stored else None
+            if stored is not None and not self.training:
+                assert n_reference is None, "stored statistics need no reference"
+                out = F.conv2d(out, *stored.settled(conv), stride=conv.stride, padding=conv.padding)
+            elif stored is not None and block == 0 and not images.requires_grad:
+                out = F.conv2d(out, *stored.folded(conv, out), stride=conv.stride, padding=conv.padding)
             else:
                 out = norm(conv(out), n_reference)
             # The rectifier and a maximum change places without changing values or gradients, and then it has a quarter of the work.
