@@ -197,7 +197,7 @@ def test_in_use_it_is_convolutions_normalized_by_stored_statistics(rng, downsamp
         if not net.config.ends_signed(block):
             out = out.relu()
         if net.config.pools(block) and out.shape[-1] > 1:
-            out = F.max_pool2d(out, 2)
+            out = nn.functional.max_pool2d(out, 2)
     wanted = out.mean((2, 3)) if downsample == "stride" else out.flatten(1)
     assert torch.allclose(net(images), wanted, atol=1e-5)
     assert not torch.allclose(net.train()(images), wanted, atol=1e-2)
