@@ -135,6 +135,28 @@ def test_what_cannot_be_is_refused(tiny_run, shown, change, message):
         FewShotClassifier(tiny_run).set_params(**change).fit(*few(shown, 2))
 
 
+def test_nothing_but_a_classifier_is_ever_replaced(tiny_run, shown, tmp_path):
+    images, names = few(shown, 2)
+    fitted = FewShotClassifier(tiny_run).fit(images, names)
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years")
+    before = {path: path.read_bytes() for folder in (other, tiny_run) for path in folder.rglob("*") if path.is_file()}
+    for saved in (fitted, fitted.classifier_):
+        for place in (other, tiny_run, tiny_run / "procedure", other / "thesis.txt"):
+            with pytest.raises(InputError, match="exists; it is no classifier, so it is left alone; choose another"):
+                saved.save(place, overwrite=True)
+    with pytest.raises(InputError, match="exists; it is no procedure, so it is left alone"):
+        umeta.load(tiny_run).save(other)
+    assert {path: path.read_bytes() for path in before} == before
+    fitted.save(mine)
+    with pytest.raises(InputError, match="mine exists; replace it with overwrite=True"):
+        FewShotClassifier(tiny_run).fit(images[:4], names[:4]).save(mine)
+    assert umeta.load_classifier(mine).classes == ("a", "b", "c", "d")
+    FewShotClassifier(tiny_run).fit(images[:4], names[:4]).save(mine, overwrite=True)
+    assert umeta.load_classifier(mine).classes == ("a", "b")
+
+
 def test_vectors_of_another_embedding_are_refused(tiny_run, shown):
     with pytest.raises(InputError, match=r"X is \[2, 7\], but vectors of this run have 8 dimensions"):
         FewShotClassifier(tiny_run).fit(np.zeros((2, 7)), [0, 1])

@@ -94,10 +94,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         vectors: NDArray[np.float32] = procedure.inputs(X).numpy()
         return vectors
 
-    def save(self, folder: str | Path, *, standalone: bool = False) -> None:
+    def save(self, folder: str | Path, *, standalone: bool = False, overwrite: bool = False) -> None:
         """Write the adapted classifier for `umeta.load_classifier` and `umeta predict`; see `NamedClassifier.save`."""
         check_is_fitted(self)
-        self.classifier_.save(folder, standalone=standalone)
+        self.classifier_.save(folder, standalone=standalone, overwrite=overwrite)
 
     def _procedure(self) -> ImageLearningProcedure:
         if self.run is None:

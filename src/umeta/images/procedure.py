@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from umeta.artifacts.artifact import DESCRIPTION, read_artifact, read_json, write_artifact
+from umeta.artifacts.artifact import DESCRIPTION, check_place, read_artifact, read_json, write_artifact
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.rng import Rng
 from umeta.images.cache import ImageCache
@@ -171,14 +171,19 @@ class NamedClassifier:
         """Return the most probable class of each image, or `none` where a threshold says so."""
         return self.answers(images)[0]
 
-    def save(self, folder: Path | str, *, standalone: bool = False) -> None:
+    def save(self, folder: Path | str, *, standalone: bool = False, overwrite: bool = False) -> None:
         """Write the classifier.
 
         Args:
             folder: Where it goes.
             standalone: Write all that it needs, the network too. Otherwise tensors that are in the run are left there, and the run is named
                 by folder and hash; a classifier without a run is always whole.
+            overwrite: Replace a classifier that is there.
+
+        Raises:
+            InputError: A classifier is there that is not to be replaced, or something else, which is left alone.
         """
+        check_place(Path(folder), CLASSIFIER, overwrite=overwrite)
         tensors = self.classifier.tensors()
         info: dict[str, Any] = {"classifier": self.classifier.describe(), "classes": [str(name) for name in self.classes]}
         info["preparation"] = {"channels": self.preparation.channels, "side": self.preparation.side}
@@ -318,7 +323,8 @@ class ImageLearningProcedure:
         return float(classifier.logits(self.calibration.strangers).amax(-1).quantile(1 - reject))
 
     def save(self, folder: Path) -> None:
-        """Write the procedure's artifact."""
+        """Write the procedure's artifact in place of an earlier one; anything else that is there is left alone."""
+        check_place(folder, PROCEDURE, overwrite=True)
         info: dict[str, Any] = {"procedure": self.procedure.describe(), "recipe": self.recipe}
         info["preparation"] = {"channels": self.preparation.channels, "side": self.preparation.side}
         write_artifact(folder, PROCEDURE, self.procedure.tensors(), info)
