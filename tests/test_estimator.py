@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import umeta
 from umeta import FewShotClassifier
-from umeta.core.errors import InputError
+from umeta.core.errors import InputError, UmetaError
 from umeta.core.rng import Rng
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.nets.conv4 import Conv4Config
@@ -155,6 +155,22 @@ def test_nothing_but_a_classifier_is_ever_replaced(tiny_run, shown, tmp_path):
     assert umeta.load_classifier(mine).classes == ("a", "b", "c", "d")
     FewShotClassifier(tiny_run).fit(images[:4], names[:4]).save(mine, overwrite=True)
     assert umeta.load_classifier(mine).classes == ("a", "b")
+
+
+def test_one_image_and_none_are_refused(tiny_run, shown, tmp_path):
+    fitted = FewShotClassifier(tiny_run).fit(*few(shown, 2))
+    Image.fromarray(shown[0][0]).save(tmp_path / "0.png")
+    wrong = {
+        "give a list of paths": [tmp_path / "0.png", str(tmp_path / "0.png")],
+        r"one image\? give images\[None\]": [np.stack([shown[0][0]] * 3, -1)],
+        "there is no image or vector; give at least one": [[], np.zeros(0)],
+        "gone.png: no such file": [["gone.png", "gone.png"]],
+    }
+    for message, forms in wrong.items():
+        for form in forms:
+            for work in (fitted.predict, fitted.predict_proba, lambda form: FewShotClassifier(tiny_run).fit(form, ["a", "b"])):
+                with pytest.raises(UmetaError, match=message):
+                    work(form)
 
 
 def test_vectors_of_another_embedding_are_refused(tiny_run, shown):

@@ -16,7 +16,7 @@ from torch import Tensor
 from umeta.core.errors import InputError
 from umeta.images.learners.protonets import PrototypeProcedure
 from umeta.images.nets.conv4 import Conv4, Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation
+from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation, check_several
 
 AUTO = "auto"
 LINEAR_FROM = 10
@@ -154,9 +154,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _are_images(X: Any) -> bool:  # noqa: N803
-    """Tell images from vectors: more than two dimensions, or a sequence of files, pictures or arrays of at least two."""
+    """Tell images from vectors: more than two dimensions, or a sequence of files, pictures or arrays of at least two; not one, not none."""
+    check_several(X)
     if getattr(X, "ndim", 1) >= 3:
         return True
-    if getattr(X, "ndim", 1) != 1 or not isinstance(X, Sequence | np.ndarray) or len(X) == 0:
+    if getattr(X, "ndim", 1) != 1 or not isinstance(X, Sequence | np.ndarray):
         return False
+    if len(X) == 0:
+        raise InputError("there is no image or vector; give at least one")
     return isinstance(X[0], str | Path | Image.Image) or getattr(X[0], "ndim", 0) >= 2

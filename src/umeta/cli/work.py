@@ -281,8 +281,6 @@ def run_predict(verb: Predict) -> int:
     results: list[dict[str, Any]] = [{"image": str(path)} for path in verb.images]
     for row, path in zip(results, verb.images, strict=True):
         try:
-            if not path.is_file():
-                raise BadImageError("is a folder" if path.is_dir() else "no such file")
             pixels.append(np.moveaxis(classifier.preparation.pixels(path), 0, -1))
         except BadImageError as error:
             row["error"] = str(error)
@@ -327,7 +325,7 @@ def run_suggest(verb: Suggest) -> int:
             names.append(str(verb.images / source.item_name(index)))
         except BadImageError as error:
             skipped.append({"file": str(verb.images / source.item_name(index)), "reason": str(error)})
-    chosen = [names[index] for index in suggest(procedure, images, min(verb.n, len(images)), labeled)]
+    chosen = [names[index] for index in suggest(procedure, images, verb.n, labeled)]
     say_json({"suggestions": chosen, "skipped": skipped}) if verb.json else say("\n".join(chosen))
     return 0
 

@@ -23,7 +23,7 @@ from umeta.images.learners.classifier import ImageClassifier, ImageProcedure
 from umeta.images.learners.heads import HEADS
 from umeta.images.learners.maml import GradientClassifier, GradientProcedure
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure, embedded
-from umeta.images.pixels import decode_file, decode_image, fit_square
+from umeta.images.pixels import BadImageError, decode_file, decode_image, fit_square
 from umeta.images.source import ArraySource, read_stacked
 
 PROCEDURE, CLASSIFIER = "procedure", "classifier"
@@ -40,6 +40,19 @@ _CLASSIFIERS: Mapping[str, Callable[..., ImageClassifier]] = {
 OneImage: TypeAlias = "NDArray[np.generic] | Image.Image | Path | str"
 Images: TypeAlias = "NDArray[np.generic] | Sequence[OneImage]"
 FILE_SUFFIXES_NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+
+
+def check_several(images: Any) -> None:
+    """Refuse one image where several are meant, whose letters or rows would be taken for images.
+
+    Raises:
+        InputError: It is a path or a picture, or an array [h, w, 1] or [h, w, 3].
+    """
+    if isinstance(images, str | Path | Image.Image):
+        raise InputError(f"{images} is one image; give a list of paths" if not isinstance(images, Image.Image) else "give a list of images")
+    shape = getattr(images, "shape", ())
+    if len(shape) == 3 and shape[2] in (1, 3):
+        raise InputError(f"images have shape {list(shape)}; one image? give images[None]")
 
 
 @dataclass(frozen=True)
@@ -69,17 +82,32 @@ class Preparation:
         if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] != 3) or 0 in array.shape:
             raise InputError(f"an image has shape {list(array.shape)}; give [h, w], [h, w, 1], [h, w, 3] or channels first")
         if array.dtype != np.uint8:
-            if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            if not np.issubdtype(array.dtype, np.floating):
+                raise InputError(f"an image has dtype {array.dtype}; images must be uint8, or floats in [0, 1]")
+            if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
                 raise InputError(f"an image has dtype {array.dtype} with values outside [0, 1]; give uint8, or floats in [0, 1]")
             array = np.round(array * 255).astype(np.uint8)
         return fit_square(array, self.side, self.channels)
 
+    def stacked(self, images: Images) -> NDArray[np.uint8]:
+        """Return images as one array, uint8 [n, c, side, side].
+
+        Raises:
+            InputError: There is one image where several are meant, or what is no image.
+            BadImageError: A file or picture cannot be read; the message names the path, or the place in the sequence.
+        """
+        check_several(images)
+        prepared = np.empty((len(images), self.channels, self.side, self.side), np.uint8)
+        for index, image in enumerate(images):
+            try:
+                prepared[index] = self.pixels(image)
+            except (BadImageError, InputError) as error:
+                raise type(error)(f"{image if isinstance(image, str | Path) else f'image {index}'}: {error}") from error
+        return prepared
+
     def batch(self, images: Images) -> Float[Tensor, "n c side side"]:
-        """Return images as one tensor with values in `[0, 1]`."""
-        arrays = [self.pixels(image) for image in images]
-        shape = (len(arrays), self.channels, self.side, self.side)
-        stacked = np.stack(arrays).reshape(shape) if arrays else np.zeros(shape, np.uint8)
-        return to_float(torch.from_numpy(stacked))
+        """Return images as one tensor with values in `[0, 1]`; raises what `stacked` does."""
+        return to_float(torch.from_numpy(self.stacked(images)))
 
     def pool(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return uint8 images [n, c, h, w] in this size and with these channels."""
@@ -153,6 +181,7 @@ class NamedClassifier:
 
     def answers(self, images: Images) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Return what `predict` and `predict_proba` do, for images that are scored once."""
+        check_several(images)
         if len(images) == 0:
             return np.asarray(self.classes)[:0], np.zeros((0, len(self.classes)), np.float32)
         scores = self.scores(self.preparation.batch(images))
@@ -274,6 +303,7 @@ class ImageLearningProcedure:
             InputError: Another number of labels than images, or fewer than two classes.
         """
         images, labels = support
+        check_several(images)
         names = np.asarray(labels)
         if names.ndim != 1 or len(images) != len(names):
             raise InputError(f"{len(images)} images came with labels of shape {list(names.shape)}; give one label per image")
