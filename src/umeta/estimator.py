@@ -16,7 +16,7 @@ from torch import Tensor
 from umeta.core.errors import InputError
 from umeta.images.learners.protonets import PrototypeProcedure
 from umeta.images.nets.conv4 import Conv4, Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation, check_several
+from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation, check_labels, check_several
 
 AUTO = "auto"
 LINEAR_FROM = 10
@@ -74,6 +74,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self.fit(X, y)
         procedure = self._procedure()
         examples, labels = self._labeled(procedure, X, y, reset=False)
+        check_labels([*self.labels_.tolist(), *labels.tolist()])
         return self._learn(procedure, torch.cat([self.examples_, examples]), np.concatenate([self.labels_, labels]))
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
@@ -119,6 +120,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("requires y to be passed, but the target y is None: give one label per image")
         if not _are_images(X):
             X, y = validate_data(self, X, y, dtype=np.float32, reset=reset)  # noqa: N806
+        check_labels(y)
         labels: NDArray[Any] = column_or_1d(y, warn=True)
         check_consistent_length(X, labels)
         check_classification_targets(labels)

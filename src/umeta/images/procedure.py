@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,6 +54,19 @@ def check_several(images: Any) -> None:
     shape = getattr(images, "shape", ())
     if len(shape) == 3 and shape[2] in (1, 3):
         raise InputError(f"images have shape {list(shape)}; one image? give images[None]")
+
+
+def check_labels(labels: Any) -> None:
+    """Refuse labels that NumPy would make text of: None, NaN, and numbers among text.
+
+    Raises:
+        InputError: A label is missing, or labels are of two kinds.
+    """
+    every = np.asarray(labels, dtype=object).ravel().tolist()
+    if any(label is None or (isinstance(label, float) and label != label) for label in every):
+        raise InputError("a label is missing (None or NaN); give one label per image")
+    if len({isinstance(label, str) for label in every}) > 1:
+        raise InputError("some labels are text and some are numbers; give one kind")
 
 
 @dataclass(frozen=True)
@@ -300,10 +314,11 @@ class ImageLearningProcedure:
             reject: See `learned`.
 
         Raises:
-            InputError: Another number of labels than images, or fewer than two classes.
+            InputError: Another number of labels than images, labels missing or of two kinds, or fewer than two classes.
         """
         images, labels = support
         check_several(images)
+        check_labels(labels)
         names = np.asarray(labels)
         if names.ndim != 1 or len(images) != len(names):
             raise InputError(f"{len(images)} images came with labels of shape {list(names.shape)}; give one label per image")
@@ -325,7 +340,7 @@ class ImageLearningProcedure:
                 are rejected too. None names every image.
 
         Raises:
-            InputError: Fewer than two classes, or `reject` where it cannot be.
+            InputError: Fewer than two classes, or `reject` where it cannot be, as with a class named like images of none.
         """
         classes, index = np.unique(names, return_inverse=True)
         if len(classes) < 2:
@@ -341,11 +356,14 @@ class ImageLearningProcedure:
                 temperature = self.calibration.prior(len(labels) / len(classes))
         if reject is not None:
             threshold = self._threshold(classifier, reject)
-        return NamedClassifier(classifier, tuple(classes.tolist()), self.preparation, temperature, threshold, self.origin)
+        named = NamedClassifier(classifier, tuple(classes.tolist()), self.preparation, temperature, threshold, self.origin)
+        if reject is not None and named.none in named.classes:
+            raise InputError(f"a class is named {named.none!r}, as images of no class are; rename it, or leave out reject")
+        return named
 
     def _threshold(self, classifier: ImageClassifier, reject: float) -> float:
-        if not 0 < reject < 1:
-            raise InputError(f"reject is {reject}; give the share of strangers that may be named, above 0 and below 1, such as 0.05")
+        if not isinstance(reject, Real) or not 0 < reject < 1:
+            raise InputError(f"reject is {reject!r}; give the share of strangers that may be named, above 0 and below 1, such as 0.05")
         if self.calibration is None:
             raise InputError("reject needs images of a run's pool; give a run that umeta.load has read")
         if self.transductive:
