@@ -57,7 +57,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from labeled examples; what was learned before is forgotten.
 
         Raises:
-            InputError: A `ValueError`: fewer than two classes, no image, images without a run, or a head that there is not.
+            InputError: A `ValueError`: fewer than two classes, labels missing or of two kinds, no image or one alone, images without a run,
+                or a head that there is not.
+            BadImageError: A file cannot be read; the message names it.
         """
         procedure = self._procedure()
         return self._learn(procedure, *self._labeled(procedure, X, y, reset=True))

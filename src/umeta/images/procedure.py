@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -51,7 +50,7 @@ def check_several(images: Any) -> None:
     """
     if isinstance(images, str | Path | Image.Image):
         raise InputError(f"{images} is one image; give a list of paths" if not isinstance(images, Image.Image) else "give a list of images")
-    shape = getattr(images, "shape", ())
+    shape: tuple[int, ...] = getattr(images, "shape", ())
     if len(shape) == 3 and shape[2] in (1, 3):
         raise InputError(f"images have shape {list(shape)}; one image? give images[None]")
 
@@ -361,8 +360,8 @@ class ImageLearningProcedure:
             raise InputError(f"a class is named {named.none!r}, as images of no class are; rename it, or leave out reject")
         return named
 
-    def _threshold(self, classifier: ImageClassifier, reject: float) -> float:
-        if not isinstance(reject, Real) or not 0 < reject < 1:
+    def _threshold(self, classifier: ImageClassifier, reject: Any) -> float:
+        if not isinstance(reject, int | float | np.floating) or not 0 < reject < 1:
             raise InputError(f"reject is {reject!r}; give the share of strangers that may be named, above 0 and below 1, such as 0.05")
         if self.calibration is None:
             raise InputError("reject needs images of a run's pool; give a run that umeta.load has read")

@@ -36,7 +36,7 @@ def suggest(
         Indices into `images`.
 
     Raises:
-        InputError: `n` is below 1, or there are fewer images.
+        InputError: `n` is below 1, or there are fewer images, or none.
 
     Source:
         Greedy facility location: Nemhauser, Wolsey, Fisher 1978, whose bound of 63 % of the best coverage holds without the weights too.
