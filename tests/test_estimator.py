@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import umeta
 from umeta import FewShotClassifier
-from umeta.core.errors import InputError
+from umeta.core.errors import InputError, UmetaError
 from umeta.core.rng import Rng
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.nets.conv4 import Conv4Config
@@ -127,12 +127,77 @@ def test_it_is_cloned_searched_and_piped(tiny_run, shown):
         ({"head": "forest"}, "there is no head 'forest'; there are prototypes"),
         ({"head": "gradient"}, "was not trained to adapt by gradient steps"),
         ({"reject": 5}, "reject is 5; give the share of strangers"),
+        ({"reject": "x"}, "reject is 'x'; give the share of strangers"),
         ({"head": "em", "reject": 0.1}, "reject needs scores that do not depend on the other images"),
     ],
 )
 def test_what_cannot_be_is_refused(tiny_run, shown, change, message):
     with pytest.raises(ValueError, match=message):
         FewShotClassifier(tiny_run).set_params(**change).fit(*few(shown, 2))
+
+
+def test_nothing_but_a_classifier_is_ever_replaced(tiny_run, shown, tmp_path):
+    images, names = few(shown, 2)
+    fitted = FewShotClassifier(tiny_run).fit(images, names)
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years")
+    before = {path: path.read_bytes() for folder in (other, tiny_run) for path in folder.rglob("*") if path.is_file()}
+    for saved in (fitted, fitted.classifier_):
+        for place in (other, tiny_run, tiny_run / "procedure", other / "thesis.txt"):
+            with pytest.raises(InputError, match="exists; it is no classifier, so it is left alone; choose another"):
+                saved.save(place, overwrite=True)
+    with pytest.raises(InputError, match="exists; it is no procedure, so it is left alone"):
+        umeta.load(tiny_run).save(other)
+    assert {path: path.read_bytes() for path in before} == before
+    fitted.save(mine)
+    with pytest.raises(InputError, match="mine exists; replace it with overwrite=True"):
+        FewShotClassifier(tiny_run).fit(images[:4], names[:4]).save(mine)
+    assert umeta.load_classifier(mine).classes == ("a", "b", "c", "d")
+    FewShotClassifier(tiny_run).fit(images[:4], names[:4]).save(mine, overwrite=True)
+    assert umeta.load_classifier(mine).classes == ("a", "b")
+
+
+def test_labels_that_are_missing_or_of_two_kinds(tiny_run, shown):
+    images, fitted = shown[0][[0, 24]], FewShotClassifier(tiny_run).fit(*few(shown, 1))
+    learners = (FewShotClassifier(tiny_run).fit, fitted.partial_fit, lambda images, labels: umeta.load(tiny_run).adapt((images, labels)))
+    for learn in learners:
+        for labels in (["a", None], [1, None], [1.0, float("nan")], np.array(["a", None], object)):
+            with pytest.raises(InputError, match="a label is missing"):
+                learn(images, labels)
+        for labels in ([1, "a"], np.array(["a", 2.5], object)):
+            with pytest.raises(InputError, match="some labels are text and some are numbers"):
+                learn(images, labels)
+    with pytest.raises(InputError, match="some labels are text and some are numbers"):
+        fitted.partial_fit(images, [1, 2])
+
+
+def test_a_class_is_not_named_as_if_it_were_none(tiny_run, shown):
+    for names in (["none of these", "a"], [-1, 4]):
+        assert set(FewShotClassifier(tiny_run).fit(shown[0][[0, 24]], names).classes_) == set(names)
+        with pytest.raises(InputError, match=r"a class is named .*, as images of no class are; rename it, or leave out reject"):
+            FewShotClassifier(tiny_run, reject=0.1).fit(shown[0][[0, 24]], names)
+
+
+def test_a_budget_without_a_unit(tmp_path):
+    with pytest.raises(InputError, match="budget 20 is not a time; write 90s, 20m or 2h"):
+        umeta.learn(tmp_path, out=tmp_path / "run", budget=20)
+
+
+def test_one_image_and_none_are_refused(tiny_run, shown, tmp_path):
+    fitted = FewShotClassifier(tiny_run).fit(*few(shown, 2))
+    Image.fromarray(shown[0][0]).save(tmp_path / "0.png")
+    wrong = {
+        "give a list of paths": [tmp_path / "0.png", str(tmp_path / "0.png")],
+        r"one image\? give images\[None\]": [np.stack([shown[0][0]] * 3, -1)],
+        "there is no image or vector; give at least one": [[], np.zeros(0)],
+        "gone.png: no such file": [["gone.png", "gone.png"]],
+    }
+    for message, forms in wrong.items():
+        for form in forms:
+            for work in (fitted.predict, fitted.predict_proba, lambda form: FewShotClassifier(tiny_run).fit(form, ["a", "b"])):
+                with pytest.raises(UmetaError, match=message):
+                    work(form)
 
 
 def test_vectors_of_another_embedding_are_refused(tiny_run, shown):

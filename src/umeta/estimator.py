@@ -16,7 +16,7 @@ from torch import Tensor
 from umeta.core.errors import InputError
 from umeta.images.learners.protonets import PrototypeProcedure
 from umeta.images.nets.conv4 import Conv4, Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation
+from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation, check_labels, check_several
 
 AUTO = "auto"
 LINEAR_FROM = 10
@@ -57,7 +57,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from labeled examples; what was learned before is forgotten.
 
         Raises:
-            InputError: A `ValueError`: fewer than two classes, no image, images without a run, or a head that there is not.
+            InputError: A `ValueError`: fewer than two classes, labels missing or of two kinds, no image or one alone, images without a run,
+                or a head that there is not.
+            BadImageError: A file cannot be read; the message names it.
         """
         procedure = self._procedure()
         return self._learn(procedure, *self._labeled(procedure, X, y, reset=True))
@@ -74,6 +76,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self.fit(X, y)
         procedure = self._procedure()
         examples, labels = self._labeled(procedure, X, y, reset=False)
+        check_labels([*self.labels_.tolist(), *labels.tolist()])
         return self._learn(procedure, torch.cat([self.examples_, examples]), np.concatenate([self.labels_, labels]))
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
@@ -94,10 +97,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         vectors: NDArray[np.float32] = procedure.inputs(X).numpy()
         return vectors
 
-    def save(self, folder: str | Path, *, standalone: bool = False) -> None:
+    def save(self, folder: str | Path, *, standalone: bool = False, overwrite: bool = False) -> None:
         """Write the adapted classifier for `umeta.load_classifier` and `umeta predict`; see `NamedClassifier.save`."""
         check_is_fitted(self)
-        self.classifier_.save(folder, standalone=standalone)
+        self.classifier_.save(folder, standalone=standalone, overwrite=overwrite)
 
     def _procedure(self) -> ImageLearningProcedure:
         if self.run is None:
@@ -119,6 +122,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("requires y to be passed, but the target y is None: give one label per image")
         if not _are_images(X):
             X, y = validate_data(self, X, y, dtype=np.float32, reset=reset)  # noqa: N806
+        check_labels(y)
         labels: NDArray[Any] = column_or_1d(y, warn=True)
         check_consistent_length(X, labels)
         check_classification_targets(labels)
@@ -154,9 +158,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _are_images(X: Any) -> bool:  # noqa: N803
-    """Tell images from vectors: more than two dimensions, or a sequence of files, pictures or arrays of at least two."""
+    """Tell images from vectors: more than two dimensions, or a sequence of files, pictures or arrays of at least two; not one, not none."""
+    check_several(X)
     if getattr(X, "ndim", 1) >= 3:
         return True
-    if getattr(X, "ndim", 1) != 1 or not isinstance(X, Sequence | np.ndarray) or len(X) == 0:
+    if getattr(X, "ndim", 1) != 1 or not isinstance(X, Sequence | np.ndarray):
         return False
+    if len(X) == 0:
+        raise InputError("there is no image or vector; give at least one")
     return isinstance(X[0], str | Path | Image.Image) or getattr(X[0], "ndim", 0) >= 2

@@ -11,10 +11,12 @@ def test_files_are_named_and_bad_ones_left_out(umeta, make, run, glyph_classes, 
     assert all(Image.open(path).size == (28, 28) for path in answer["suggestions"])
     assert [entry["file"] for entry in answer["skipped"]] == [str(folder / "broken.png")]
     labeled = make.support(tmp_path / "labeled", glyph_classes, [2, 2])
-    plain = umeta("suggest", run, "--images", folder, "--n", 99, "--labeled", labeled).out.splitlines()
+    plain = umeta("suggest", run, "--images", folder, "--n", 20, "--labeled", labeled).out.splitlines()
     assert len(set(plain)) == 20
     assert umeta("suggest", run, "--images", folder, "--labeled", tmp_path / "none").code == 2
     assert umeta("suggest", run, "--images", folder, "--n", 0).code == 2
+    refused = umeta("suggest", run, "--images", folder, "--n", 99)
+    assert (refused.code, "99 of 20 images cannot be suggested; give a number from 1 to 20" in refused.error) == (2, True)
 
 
 def test_export_says_how_far_it_is_from_pytorch(umeta, run, maml_run, tmp_path):

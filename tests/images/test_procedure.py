@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from umeta.artifacts.artifact import write_artifact
-from umeta.core.errors import ArtifactError, InputError
+from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.core.loop import Pace, meta_train
 from umeta.core.rng import Rng
 from umeta.functional.prototypes import Metric
@@ -137,12 +137,44 @@ def test_images_of_any_size_are_cut_and_scaled(procedure, drawings):
         (np.full((4, 4), 255.0), r"dtype float64 with values outside \[0, 1\]"),
         (np.full((4, 4), -0.1), r"outside \[0, 1\]"),
         (np.full((4, 4), np.nan), r"outside \[0, 1\]"),
-        (np.zeros((4, 4), np.int64), r"dtype int64"),
+        (np.zeros((4, 4), np.int64), r"dtype int64; images must be uint8, or floats in \[0, 1\]"),
     ],
 )
 def test_what_is_no_image_is_refused(image, message):
     with pytest.raises(InputError, match=message):
         Preparation(1, 28).pixels(image)
+
+
+def test_the_one_that_cannot_be_read_is_named(procedure, drawings, tmp_path):
+    Image.fromarray(drawings[0]).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    cases = {
+        "bad.png: not an image of a known format": [tmp_path / "good.png", str(tmp_path / "bad.png")],
+        "gone.png: no such file": [tmp_path / "gone.png"],
+        r"image 1: an image has shape \[2\]": [drawings[0], np.zeros(2, np.uint8)],
+    }
+    classifier = procedure.adapt((drawings[[0, 24]], ["a", "b"]))
+    for message, images in cases.items():
+        for work in (classifier.predict, lambda images: procedure.adapt((images, ["a"] * len(images)))):
+            with pytest.raises(UmetaError, match=message):
+                work(images)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_one_image_is_not_taken_for_several(procedure, drawings, tmp_path, n_channels):
+    Image.fromarray(drawings[0]).save(tmp_path / "0.png")
+    classifier = procedure.adapt((drawings[[0, 24]], ["a", "b"]))
+    for one in (tmp_path / "0.png", str(tmp_path / "0.png")):
+        with pytest.raises(InputError, match=r"0\.png is one image; give a list of paths"):
+            classifier.predict(one)
+        with pytest.raises(InputError, match="give a list of paths"):
+            procedure.adapt((one, ["a"]))
+    with pytest.raises(InputError, match="give a list of images"):
+        classifier.predict(Image.fromarray(drawings[0]))
+    one = np.stack([drawings[0]] * n_channels, -1)
+    with pytest.raises(InputError, match=rf"images have shape \[28, 28, {n_channels}\]; one image\? give images\[None\]"):
+        classifier.predict(one)
+    assert classifier.predict(one[None]).shape == (1,)
 
 
 def test_a_pool_is_brought_to_size_or_left_as_it_is(tiny_pool):

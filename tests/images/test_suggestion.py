@@ -7,6 +7,7 @@ import torch
 import umeta
 from umeta.core.errors import InputError
 from umeta.images import suggestion
+from umeta.images.pixels import BadImageError
 from umeta.images.suggestion import cover, suggest
 
 
@@ -39,3 +40,9 @@ def test_each_class_is_found(tiny_run, tiny_pool):
     assert set(left // 24) >= {2, 3}, "classes without a label come first"
     with pytest.raises(InputError, match="97 of 96 images cannot be suggested; give a number from 1 to 96"):
         suggest(procedure, images, 97)
+    with pytest.raises(InputError, match="there are no images"):
+        umeta.suggest(tiny_run, [], 5)
+    with pytest.raises(BadImageError, match=r"gone\.png: no such file"):
+        umeta.suggest(tiny_run, ["gone.png"], 1)
+    with pytest.raises(InputError, match="give a list of paths"):
+        umeta.suggest(tiny_run, "gone.png", 1)

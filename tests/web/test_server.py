@@ -172,7 +172,7 @@ def test_a_request_that_is_too_large(client, announced):
 
 
 def test_names_and_numbers_have_limits(session, make):
-    for name in ("", " ", "a\nb", "x" * 61, "\x00"):
+    for name in ("", " ", "a\nb", "x" * 61, "\x00", "none of these", " None of these"):
         assert session("POST", "/classes", json={"name": name}).status_code == 422
         assert session("POST", "/examples", images=[make.glyph(A)], names=[name]).status_code == 422
     assert session("POST", "/classes", json={"name": "ヒューマン <b>"}).json()["classes"] == ["ヒューマン <b>"]

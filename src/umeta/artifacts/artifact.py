@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from umeta.core.errors import ArtifactError, UmetaError
+from umeta.core.errors import ArtifactError, InputError, UmetaError
 
 FORMAT = 1
 DESCRIPTION = "artifact.json"
@@ -94,6 +94,26 @@ def write_artifact(folder: Path, kind: str, tensors: Mapping[str, Tensor], info:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise UmetaError(f"could not write {folder}: {error}; free some space or choose another folder") from error
+
+
+def check_place(folder: Path, kind: str, *, overwrite: bool) -> None:
+    """Refuse to write an artifact where something would be lost by it.
+
+    Args:
+        folder: Where it is to go.
+        kind: What it is.
+        overwrite: Whether an artifact of the same kind may be replaced; anything else never is.
+
+    Raises:
+        InputError: Something is there that is not to be replaced.
+    """
+    if not folder.exists():
+        return
+    replaceable = (folder / DESCRIPTION).is_file() and read_json(folder / DESCRIPTION).get("kind") == kind
+    if not replaceable:
+        raise InputError(f"{folder} exists; it is no {kind}, so it is left alone; choose another folder")
+    if not overwrite:
+        raise InputError(f"{folder} exists; replace it with overwrite=True (--overwrite), or choose another folder")
 
 
 def read_artifact(folder: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

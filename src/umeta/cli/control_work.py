@@ -3,10 +3,11 @@
 from dataclasses import asdict, replace
 from typing import Any
 
+from umeta.artifacts.artifact import check_place
 from umeta.cli.verbs import Adapt, Compare, Evaluate, Inspect, Learn, Rollout, say, say_json
 from umeta.cli.work import listening, reporting, short_names
 from umeta.control.envs.catalog import make_process
-from umeta.control.learners.shipped import is_agent, load_agent, load_procedure, save_agent
+from umeta.control.learners.shipped import AGENT, load_agent, load_procedure, save_agent
 from umeta.control.picture import film, write_video
 from umeta.control.process import Box, ControlledProcess
 from umeta.control.user_reward import load_reward
@@ -132,10 +133,7 @@ def run_adapt(verb: Adapt) -> int:
         if verb.episodes < 1:
             raise InputError("--episodes must be at least 1")
         procedure = procedure.with_episodes(verb.episodes)
-    if verb.out.exists():
-        told = "replace it with --overwrite, or choose" if is_agent(verb.out) else "it is no agent, so it is left alone; choose"
-        if not (is_agent(verb.out) and verb.overwrite):
-            raise InputError(f"{verb.out} exists; {told} another --out")
+    check_place(verb.out, AGENT, overwrite=verb.overwrite)
     reward, rng = load_reward(verb.reward), Rng.from_seed(0)
     episodes, before, after = before_and_after(procedure, reward, rng)
     save_agent(verb.out, procedure.adapt(reward, rng.fork("adapt")))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umeta.api import load
-from umeta.artifacts.artifact import DESCRIPTION, read_json
+from umeta.artifacts.artifact import check_place, read_json
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
@@ -257,14 +257,10 @@ def run_adapt(verb: Adapt) -> int:
     procedure = ImageLearningProcedure.load(verb.run_folder)
     if verb.head is not None:
         procedure = procedure.with_head(verb.head)
-    if verb.out.exists():
-        replaceable = (verb.out / DESCRIPTION).is_file() and read_json(verb.out / DESCRIPTION).get("kind") == CLASSIFIER
-        if not (replaceable and verb.overwrite):
-            told = "replace it with --overwrite, or choose" if replaceable else "it is no classifier, so it is left alone; choose"
-            raise InputError(f"{verb.out} exists; {told} another --out")
+    check_place(verb.out, CLASSIFIER, overwrite=verb.overwrite)
     images, labels, skipped = read_labeled(verb.support)
     classifier = procedure.calibrated().adapt((images, labels), reject=verb.reject)
-    classifier.save(verb.out, standalone=verb.standalone)
+    classifier.save(verb.out, standalone=verb.standalone, overwrite=verb.overwrite)
     shots = {name: labels.count(name) for name in classifier.classes}
     if verb.json:
         say_json({"classifier": str(verb.out), "classes": shots, "skipped": skipped})
@@ -285,8 +281,6 @@ def run_predict(verb: Predict) -> int:
     results: list[dict[str, Any]] = [{"image": str(path)} for path in verb.images]
     for row, path in zip(results, verb.images, strict=True):
         try:
-            if not path.is_file():
-                raise BadImageError("is a folder" if path.is_dir() else "no such file")
             pixels.append(np.moveaxis(classifier.preparation.pixels(path), 0, -1))
         except BadImageError as error:
             row["error"] = str(error)
@@ -331,7 +325,7 @@ def run_suggest(verb: Suggest) -> int:
             names.append(str(verb.images / source.item_name(index)))
         except BadImageError as error:
             skipped.append({"file": str(verb.images / source.item_name(index)), "reason": str(error)})
-    chosen = [names[index] for index in suggest(procedure, images, min(verb.n, len(images)), labeled)]
+    chosen = [names[index] for index in suggest(procedure, images, verb.n, labeled)]
     say_json({"suggestions": chosen, "skipped": skipped}) if verb.json else say("\n".join(chosen))
     return 0
 

@@ -42,9 +42,11 @@ def decode_file(path: Path) -> Pixels:
         uint8 `[h, w]` (gray) or `[h, w, 3]` (color).
 
     Raises:
-        BadImageError: If it is empty, truncated, too large, or not an image.
+        BadImageError: If there is no such file, or it is empty, truncated, too large, or not an image.
     """
     try:
+        if not path.is_file():
+            raise BadImageError("is a folder" if path.is_dir() else "no such file")
         with path.open("rb") as file:
             return decode_stream(file)
     except OSError as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from umeta.artifacts.artifact import DESCRIPTION, read_artifact, read_json, write_artifact
+from umeta.artifacts.artifact import DESCRIPTION, check_place, read_artifact, read_json, write_artifact
 from umeta.core.errors import ArtifactError, InputError
 from umeta.core.rng import Rng
 from umeta.images.cache import ImageCache
@@ -23,7 +23,7 @@ from umeta.images.learners.classifier import ImageClassifier, ImageProcedure
 from umeta.images.learners.heads import HEADS
 from umeta.images.learners.maml import GradientClassifier, GradientProcedure
 from umeta.images.learners.protonets import PrototypeClassifier, PrototypeProcedure, embedded
-from umeta.images.pixels import decode_file, decode_image, fit_square
+from umeta.images.pixels import BadImageError, decode_file, decode_image, fit_square
 from umeta.images.source import ArraySource, read_stacked
 
 PROCEDURE, CLASSIFIER = "procedure", "classifier"
@@ -40,6 +40,32 @@ _CLASSIFIERS: Mapping[str, Callable[..., ImageClassifier]] = {
 OneImage: TypeAlias = "NDArray[np.generic] | Image.Image | Path | str"
 Images: TypeAlias = "NDArray[np.generic] | Sequence[OneImage]"
 FILE_SUFFIXES_NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+
+
+def check_several(images: Any) -> None:
+    """Refuse one image where several are meant, whose letters or rows would be taken for images.
+
+    Raises:
+        InputError: It is a path or a picture, or an array [h, w, 1] or [h, w, 3].
+    """
+    if isinstance(images, str | Path | Image.Image):
+        raise InputError(f"{images} is one image; give a list of paths" if not isinstance(images, Image.Image) else "give a list of images")
+    shape: tuple[int, ...] = getattr(images, "shape", ())
+    if len(shape) == 3 and shape[2] in (1, 3):
+        raise InputError(f"images have shape {list(shape)}; one image? give images[None]")
+
+
+def check_labels(labels: Any) -> None:
+    """Refuse labels that NumPy would make text of: None, NaN, and numbers among text.
+
+    Raises:
+        InputError: A label is missing, or labels are of two kinds.
+    """
+    every = np.asarray(labels, dtype=object).ravel().tolist()
+    if any(label is None or (isinstance(label, float) and label != label) for label in every):
+        raise InputError("a label is missing (None or NaN); give one label per image")
+    if len({isinstance(label, str) for label in every}) > 1:
+        raise InputError("some labels are text and some are numbers; give one kind")
 
 
 @dataclass(frozen=True)
@@ -69,17 +95,32 @@ class Preparation:
         if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] != 3) or 0 in array.shape:
             raise InputError(f"an image has shape {list(array.shape)}; give [h, w], [h, w, 1], [h, w, 3] or channels first")
         if array.dtype != np.uint8:
-            if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            if not np.issubdtype(array.dtype, np.floating):
+                raise InputError(f"an image has dtype {array.dtype}; images must be uint8, or floats in [0, 1]")
+            if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
                 raise InputError(f"an image has dtype {array.dtype} with values outside [0, 1]; give uint8, or floats in [0, 1]")
             array = np.round(array * 255).astype(np.uint8)
         return fit_square(array, self.side, self.channels)
 
+    def stacked(self, images: Images) -> NDArray[np.uint8]:
+        """Return images as one array, uint8 [n, c, side, side].
+
+        Raises:
+            InputError: There is one image where several are meant, or what is no image.
+            BadImageError: A file or picture cannot be read; the message names the path, or the place in the sequence.
+        """
+        check_several(images)
+        prepared = np.empty((len(images), self.channels, self.side, self.side), np.uint8)
+        for index, image in enumerate(images):
+            try:
+                prepared[index] = self.pixels(image)
+            except (BadImageError, InputError) as error:
+                raise type(error)(f"{image if isinstance(image, str | Path) else f'image {index}'}: {error}") from error
+        return prepared
+
     def batch(self, images: Images) -> Float[Tensor, "n c side side"]:
-        """Return images as one tensor with values in `[0, 1]`."""
-        arrays = [self.pixels(image) for image in images]
-        shape = (len(arrays), self.channels, self.side, self.side)
-        stacked = np.stack(arrays).reshape(shape) if arrays else np.zeros(shape, np.uint8)
-        return to_float(torch.from_numpy(stacked))
+        """Return images as one tensor with values in `[0, 1]`; raises what `stacked` does."""
+        return to_float(torch.from_numpy(self.stacked(images)))
 
     def pool(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return uint8 images [n, c, h, w] in this size and with these channels."""
@@ -153,6 +194,7 @@ class NamedClassifier:
 
     def answers(self, images: Images) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Return what `predict` and `predict_proba` do, for images that are scored once."""
+        check_several(images)
         if len(images) == 0:
             return np.asarray(self.classes)[:0], np.zeros((0, len(self.classes)), np.float32)
         scores = self.scores(self.preparation.batch(images))
@@ -171,14 +213,19 @@ class NamedClassifier:
         """Return the most probable class of each image, or `none` where a threshold says so."""
         return self.answers(images)[0]
 
-    def save(self, folder: Path | str, *, standalone: bool = False) -> None:
+    def save(self, folder: Path | str, *, standalone: bool = False, overwrite: bool = False) -> None:
         """Write the classifier.
 
         Args:
             folder: Where it goes.
             standalone: Write all that it needs, the network too. Otherwise tensors that are in the run are left there, and the run is named
                 by folder and hash; a classifier without a run is always whole.
+            overwrite: Replace a classifier that is there.
+
+        Raises:
+            InputError: A classifier is there that is not to be replaced, or something else, which is left alone.
         """
+        check_place(Path(folder), CLASSIFIER, overwrite=overwrite)
         tensors = self.classifier.tensors()
         info: dict[str, Any] = {"classifier": self.classifier.describe(), "classes": [str(name) for name in self.classes]}
         info["preparation"] = {"channels": self.preparation.channels, "side": self.preparation.side}
@@ -266,9 +313,11 @@ class ImageLearningProcedure:
             reject: See `learned`.
 
         Raises:
-            InputError: Another number of labels than images, or fewer than two classes.
+            InputError: Another number of labels than images, labels missing or of two kinds, or fewer than two classes.
         """
         images, labels = support
+        check_several(images)
+        check_labels(labels)
         names = np.asarray(labels)
         if names.ndim != 1 or len(images) != len(names):
             raise InputError(f"{len(images)} images came with labels of shape {list(names.shape)}; give one label per image")
@@ -290,7 +339,7 @@ class ImageLearningProcedure:
                 are rejected too. None names every image.
 
         Raises:
-            InputError: Fewer than two classes, or `reject` where it cannot be.
+            InputError: Fewer than two classes, or `reject` where it cannot be, as with a class named like images of none.
         """
         classes, index = np.unique(names, return_inverse=True)
         if len(classes) < 2:
@@ -306,11 +355,14 @@ class ImageLearningProcedure:
                 temperature = self.calibration.prior(len(labels) / len(classes))
         if reject is not None:
             threshold = self._threshold(classifier, reject)
-        return NamedClassifier(classifier, tuple(classes.tolist()), self.preparation, temperature, threshold, self.origin)
+        named = NamedClassifier(classifier, tuple(classes.tolist()), self.preparation, temperature, threshold, self.origin)
+        if reject is not None and named.none in named.classes:
+            raise InputError(f"a class is named {named.none!r}, as images of no class are; rename it, or leave out reject")
+        return named
 
-    def _threshold(self, classifier: ImageClassifier, reject: float) -> float:
-        if not 0 < reject < 1:
-            raise InputError(f"reject is {reject}; give the share of strangers that may be named, above 0 and below 1, such as 0.05")
+    def _threshold(self, classifier: ImageClassifier, reject: Any) -> float:
+        if not isinstance(reject, int | float | np.floating) or not 0 < reject < 1:
+            raise InputError(f"reject is {reject!r}; give the share of strangers that may be named, above 0 and below 1, such as 0.05")
         if self.calibration is None:
             raise InputError("reject needs images of a run's pool; give a run that umeta.load has read")
         if self.transductive:
@@ -318,7 +370,8 @@ class ImageLearningProcedure:
         return float(classifier.logits(self.calibration.strangers).amax(-1).quantile(1 - reject))
 
     def save(self, folder: Path) -> None:
-        """Write the procedure's artifact."""
+        """Write the procedure's artifact in place of an earlier one; anything else that is there is left alone."""
+        check_place(folder, PROCEDURE, overwrite=True)
         info: dict[str, Any] = {"procedure": self.procedure.describe(), "recipe": self.recipe}
         info["preparation"] = {"channels": self.preparation.channels, "side": self.preparation.side}
         write_artifact(folder, PROCEDURE, self.procedure.tensors(), info)

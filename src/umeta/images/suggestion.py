@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from umeta.core.errors import InputError
 from umeta.images.embed.encoder import embed_all
 from umeta.images.learners.protonets import PrototypeProcedure
-from umeta.images.procedure import ImageLearningProcedure, Images
+from umeta.images.procedure import ImageLearningProcedure, Images, check_several
 
 MOST_COVERED = 4096
 
@@ -36,11 +36,14 @@ def suggest(
         Indices into `images`.
 
     Raises:
-        InputError: `n` is below 1, or there are fewer images.
+        InputError: `n` is below 1, or there are fewer images, or none.
 
     Source:
         Greedy facility location: Nemhauser, Wolsey, Fisher 1978, whose bound of 63 % of the best coverage holds without the weights too.
     """
+    check_several(images)
+    if len(images) == 0:
+        raise InputError("there are no images to choose from; give at least one")
     if not 1 <= n <= len(images):
         raise InputError(f"{n} of {len(images)} images cannot be suggested; give a number from 1 to {len(images)}")
     vectors = _embedded(procedure, images)
@@ -70,7 +73,7 @@ def cover(vectors: Float[Tensor, "n dim"], n: int, known: Float[Tensor, "m dim"]
 
 
 def _embedded(procedure: ImageLearningProcedure, images: Images) -> Tensor:
-    inner, pixels = procedure.procedure, [procedure.preparation.pixels(image) for image in images]
-    vectors = embed_all(inner.encoder, np.stack(pixels))
+    inner = procedure.procedure
+    vectors = embed_all(inner.encoder, procedure.preparation.stacked(images))
     cosine = isinstance(inner, PrototypeProcedure) and inner.head.metric.kind == "cosine"
     return F.normalize(vectors, dim=-1) if cosine else vectors

@@ -5,9 +5,9 @@ import re
 from umeta.core.errors import InputError
 
 
-def seconds(budget: str) -> float:
+def seconds(budget: object) -> float:
     """Return the seconds in "90s", "20m" or "2h"; raises `InputError` for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(budget).strip())
     if found is None or float(found[1]) <= 0:
         raise InputError(f"--budget {budget!r} is not a time; write 90s, 20m or 2h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

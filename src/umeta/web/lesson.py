@@ -23,7 +23,7 @@ from umeta.images.cache import ImageCache
 from umeta.images.drawing import DrawingStyle
 from umeta.images.learners.protonets import PrototypeClassifier
 from umeta.images.novelty import Novelty, farthest_first
-from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import NONE, ImageLearningProcedure, NamedClassifier
 from umeta.recipes.request import are_drawings, spread
 
 MAX_SESSIONS = 64
@@ -214,6 +214,8 @@ class Lesson:
             return taught
         if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
             raise InputError(f"the name of a class has 1 to {MAX_NAME} printable characters")
+        if name.strip().lower() == NONE:
+            raise InputError(f"images of no class are called {NONE!r}; give the class another name")
         if len(taught.classes) >= MAX_CLASSES:
             raise InputError(f"a session holds up to {MAX_CLASSES} classes; remove one first")
         return replace(taught, classes=(*taught.classes, name))

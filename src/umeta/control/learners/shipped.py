@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from umeta.artifacts.artifact import DESCRIPTION, read_artifact, read_json, write_artifact
+from umeta.artifacts.artifact import read_artifact, write_artifact
 from umeta.control.learners.gradient import GradientProcedure, PolicyAgent
 from umeta.control.learners.procedure import Agent, ShippedProcedure
 from umeta.control.learners.rl2 import MemoryAgent, MemoryProcedure
@@ -54,8 +54,3 @@ def load_agent(folder: str | Path) -> Agent:
         raise InputError(f"{folder} does not exist; give a folder that `umeta adapt` wrote")
     tensors, info = read_artifact(Path(folder), AGENT)
     return _AGENTS[info["type"]](info, tensors)
-
-
-def is_agent(folder: Path) -> bool:
-    """Return whether a folder holds an agent."""
-    return (folder / DESCRIPTION).is_file() and read_json(folder / DESCRIPTION).get("kind") == AGENT
