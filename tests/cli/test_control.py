@@ -94,6 +94,28 @@ def test_adapt_names_what_is_wrong(umeta, learned, task, run, tmp_path):
     assert of_images.code == 2 and "learned from images" in of_images.error
 
 
+def test_a_folder_of_another_kind_is_named(umeta, learned, run, classifier, task, tmp_path):
+    agent = tmp_path / "agent"
+    assert umeta("adapt", learned, "--reward", f"{task}:reward", "--out", agent).code == 0
+    for arguments, said in (
+        (("suggest", learned, "--images", tmp_path), f"{learned} learned in an environment; suggest is for images"),
+        (("export", learned, "--out", tmp_path / "x.onnx"), f"{learned} learned in an environment; export is for images"),
+        (("rollout", learned, "--video", tmp_path / "x.gif"), f"rollout takes an agent; try: umeta adapt {learned} --reward"),
+        (("rollout", run, "--video", tmp_path / "x.gif"), "is a run on images, and rollout takes an agent"),
+        (("predict", agent, tmp_path / "x.png"), f"an agent, and predict takes a classifier; try: umeta rollout {agent}"),
+        (("predict", learned, tmp_path / "x.png"), "is a run in an environment, and predict takes a classifier"),
+        (("cite", classifier), f"a classifier, and cite takes a run; try: umeta predict {classifier}"),
+        (("inspect", classifier), "a classifier, and inspect takes a run"),
+        (("inspect", learned), f"see {learned / 'skills.png'}"),
+        (("evaluate", agent, "--on", "glyphs"), "an agent, and evaluate takes a run"),
+        (("compare", run, classifier), "a classifier, and compare takes a run"),
+        (("report", agent), "an agent, and report takes a run"),
+        (("serve", agent), "an agent, and serve takes a run"),
+    ):
+        wrong = umeta(*arguments)
+        assert (wrong.code, said in wrong.error) == (2, True), wrong.err
+
+
 def test_recipes_and_papers(umeta, learned):
     assert "uml-diayn" in umeta("recipes").out and umeta("recipes", "--json").json["recipes"]["uml-random"]["objective"] == "random"
     assert "gupta2018unsupervised" in umeta("cite", learned).out

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from tyro.conf import Positional, arg
 
 from umeta.cli.bench import Bench
+from umeta.cli.folder import AGENT, CLASSIFIER, IMAGE_RUN, RUN, check_folder
 from umeta.cli.theory import Theory
 from umeta.recipes.route import is_control_run, is_environment
 
@@ -86,6 +87,7 @@ class Inspect:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(Path(self.source), "inspect", *RUN)
         if is_environment(self.source):
             from umeta.cli import control_work
 
@@ -220,6 +222,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "evaluate", *RUN)
         if is_control_run(self.run_folder):
             from umeta.cli import control_work
 
@@ -257,6 +260,7 @@ class Adapt:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "adapt", *RUN)
         if is_control_run(self.run_folder):
             from umeta.cli import control_work
 
@@ -282,6 +286,7 @@ class Predict:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.classifier, "predict", CLASSIFIER)
         from umeta.cli.work import run_predict
 
         return run_predict(self)
@@ -303,6 +308,7 @@ class Rollout:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.agent, "rollout", AGENT)
         from umeta.cli.control_work import run_rollout
 
         return run_rollout(self)
@@ -324,6 +330,8 @@ class Compare:
 
     def run(self) -> int:
         """Do it."""
+        for run in self.runs:
+            check_folder(run, "compare", *RUN)
         if any(is_control_run(run) for run in self.runs):
             from umeta.cli import control_work
 
@@ -345,6 +353,7 @@ class Report:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "report", *RUN)
         from umeta.web.report import write_report
 
         out = self.out or self.run_folder / "report.html"
@@ -369,6 +378,7 @@ class Serve:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "serve", *RUN)
         from umeta.core.errors import InputError
 
         try:
@@ -397,6 +407,7 @@ class Export:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "export", IMAGE_RUN)
         from umeta.cli.work import run_export
 
         return run_export(self)
@@ -420,6 +431,7 @@ class Suggest:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "suggest", IMAGE_RUN)
         from umeta.cli.work import run_suggest
 
         return run_suggest(self)
@@ -462,6 +474,7 @@ class Cite:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "cite", *RUN)
         from umeta.cli.work import run_cite
 
         return run_cite(self)
