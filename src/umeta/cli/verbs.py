@@ -397,11 +397,13 @@ class Export:
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
     out: Annotated[Path, arg(metavar="FILE")]
-    """The file; one that is there is replaced."""
+    """The file: an .onnx, or a .pt2 with --format torch."""
     head: Annotated[Literal["prototypes", "power", "center"] | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned: prototypes, power or center; default the run's own."""
     format: Literal["onnx", "torch"] = "onnx"
     """ONNX needs umeta[onnx]; torch is the form of torch.export."""
+    overwrite: bool = False
+    """Replace a file that is there."""
     json: bool = False
     """Print one JSON object."""
 
