@@ -79,6 +79,13 @@ def test_adapt_and_rollout(umeta, learned, task, tmp_path):
     assert umeta("rollout", learned / "procedure", "--video", film).code == 1
 
 
+@pytest.mark.parametrize(("asked", "used"), [(5, 20), (20, 20), (50, 40)])
+def test_adapt_says_where_episodes_were_rounded_to_steps(umeta, learned, task, tmp_path, asked, used):
+    answer = umeta("adapt", learned, "--reward", f"{task}:reward", "--episodes", asked, "--out", tmp_path / "agent")
+    assert answer.code == 0 and f"adapted in {used} episodes" in answer.out
+    assert (f"episodes come in steps of 20: --episodes {asked} became {used}" in answer.out) == (asked != used)
+
+
 def test_adapt_names_what_is_wrong(umeta, learned, task, run, tmp_path):
     out = tmp_path / "agent"
     for options, said in (

@@ -246,7 +246,8 @@ class Adapt:
     reward: Annotated[str | None, arg(metavar="FILE.py:NAME", help_behavior_hint="")] = None
     """Of a run in an environment: reward(observation, action, reached), called with batches of tensors."""
     episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Of a run in an environment: episodes to learn the reward in; default as it was trained to."""
+    """Of a run in an environment: episodes to learn the reward in, by whole steps (of 20, except for rl2 recipes), one at least;
+    default as it was trained to."""
     head: Annotated[Head | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned in the run's embedding; the names are those of `evaluate`."""
     reject: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
