@@ -123,6 +123,22 @@ def test_a_folder_of_another_kind_is_named(umeta, learned, run, classifier, task
         assert (wrong.code, said in wrong.error) == (2, True), wrong.err
 
 
+def test_what_is_for_the_other_kind_of_source_is_said(umeta, learned, run, source, tmp_path):
+    out = tmp_path / "out"
+    for arguments, said in (
+        (("learn", source, "--out", out, "--recipe", "uml-diayn"), "'uml-diayn' is for environments; give env:ID"),
+        (("learn", "env:Grid-v0", "--out", out, "--recipe", "umtra"), "'umtra' is for images"),
+        (("evaluate", run, "--on", "point-goals"), "'point-goals' is for environments; for images there are: celeba"),
+        (("evaluate", run, "--on", "grid-goals-v0"), "'grid-goals-v0' is for environments"),
+        (("evaluate", learned, "--on", "glyphs"), "'glyphs' is for images; for environments there are: point-goals-v0"),
+        (("evaluate", learned, "--on", "lake"), "'lake' is for images"),
+        (("evaluate", run, "--on", "qqqq"), "unknown benchmark 'qqqq'; there are: celeba"),
+    ):
+        wrong = umeta(*arguments)
+        assert (wrong.code, said in wrong.error) == (2, True), wrong.err
+    assert not out.exists()
+
+
 def test_recipes_and_papers(umeta, learned):
     assert "uml-diayn" in umeta("recipes").out and umeta("recipes", "--json").json["recipes"]["uml-random"]["objective"] == "random"
     assert "gupta2018unsupervised" in umeta("cite", learned).out
