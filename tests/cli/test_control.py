@@ -79,6 +79,13 @@ def test_adapt_and_rollout(umeta, learned, task, tmp_path):
     assert umeta("rollout", learned / "procedure", "--video", film).code == 1
 
 
+@pytest.mark.parametrize(("asked", "used"), [(5, 20), (20, 20), (50, 40)])
+def test_adapt_says_where_episodes_were_rounded_to_steps(umeta, learned, task, tmp_path, asked, used):
+    answer = umeta("adapt", learned, "--reward", f"{task}:reward", "--episodes", asked, "--out", tmp_path / "agent")
+    assert answer.code == 0 and f"adapted in {used} episodes" in answer.out
+    assert (f"episodes come in steps of 20: --episodes {asked} became {used}" in answer.out) == (asked != used)
+
+
 def test_adapt_names_what_is_wrong(umeta, learned, task, run, tmp_path):
     out = tmp_path / "agent"
     for options, said in (
@@ -92,6 +99,44 @@ def test_adapt_names_what_is_wrong(umeta, learned, task, run, tmp_path):
         assert wrong.code == 2 and said in wrong.error and not out.exists()
     of_images = umeta("adapt", run, "--out", out, "--reward", f"{task}:reward")
     assert of_images.code == 2 and "learned from images" in of_images.error
+
+
+def test_a_folder_of_another_kind_is_named(umeta, learned, run, classifier, task, tmp_path):
+    agent = tmp_path / "agent"
+    assert umeta("adapt", learned, "--reward", f"{task}:reward", "--out", agent).code == 0
+    for arguments, said in (
+        (("suggest", learned, "--images", tmp_path), f"{learned} learned in an environment; suggest is for images"),
+        (("export", learned, "--out", tmp_path / "x.onnx"), f"{learned} learned in an environment; export is for images"),
+        (("rollout", learned, "--video", tmp_path / "x.gif"), f"rollout takes an agent; try: umeta adapt {learned} --reward"),
+        (("rollout", run, "--video", tmp_path / "x.gif"), "is a run on images, and rollout takes an agent"),
+        (("predict", agent, tmp_path / "x.png"), f"an agent, and predict takes a classifier; try: umeta rollout {agent}"),
+        (("predict", learned, tmp_path / "x.png"), "is a run in an environment, and predict takes a classifier"),
+        (("cite", classifier), f"a classifier, and cite takes a run; try: umeta predict {classifier}"),
+        (("inspect", classifier), "a classifier, and inspect takes a run"),
+        (("inspect", learned), f"see {learned / 'skills.png'}"),
+        (("evaluate", agent, "--on", "glyphs"), "an agent, and evaluate takes a run"),
+        (("compare", run, classifier), "a classifier, and compare takes a run"),
+        (("report", agent), "an agent, and report takes a run"),
+        (("serve", agent), "an agent, and serve takes a run"),
+    ):
+        wrong = umeta(*arguments)
+        assert (wrong.code, said in wrong.error) == (2, True), wrong.err
+
+
+def test_what_is_for_the_other_kind_of_source_is_said(umeta, learned, run, source, tmp_path):
+    out = tmp_path / "out"
+    for arguments, said in (
+        (("learn", source, "--out", out, "--recipe", "uml-diayn"), "'uml-diayn' is for environments; give env:ID"),
+        (("learn", "env:Grid-v0", "--out", out, "--recipe", "umtra"), "'umtra' is for images"),
+        (("evaluate", run, "--on", "point-goals"), "'point-goals' is for environments; for images there are: celeba"),
+        (("evaluate", run, "--on", "grid-goals-v0"), "'grid-goals-v0' is for environments"),
+        (("evaluate", learned, "--on", "glyphs"), "'glyphs' is for images; for environments there are: point-goals-v0"),
+        (("evaluate", learned, "--on", "lake"), "'lake' is for images"),
+        (("evaluate", run, "--on", "qqqq"), "unknown benchmark 'qqqq'; there are: celeba"),
+    ):
+        wrong = umeta(*arguments)
+        assert (wrong.code, said in wrong.error) == (2, True), wrong.err
+    assert not out.exists()
 
 
 def test_recipes_and_papers(umeta, learned):

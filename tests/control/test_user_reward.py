@@ -27,7 +27,8 @@ def test_tensors_and_arrays_are_taken(tmp_path):
         ("def reward(s, a, t):\n    x = 1\n    return t[..., 9]\n", r"my_task.py:3: reward raised IndexError"),
         ("def reward(s, a, t):\n    return t\n", r"my_task.py:1: reward returned shape \[2, 3, 5, 2\] for \[2, 3, 5\] steps"),
         ("\n\ndef reward(s, a, t):\n    return (t / 0)[..., 0]\n", r"my_task.py:3: reward returned NaN or infinity for 30 of 30 steps"),
-        ("def reward(s, a, t):\n    return 'x'\n", r"my_task.py:1: reward raised"),
+        ("def reward(s, a, t):\n    return 'x'\n", r"my_task.py:1: reward returned str 'x', not a tensor of one number each"),
+        ("def reward(s, a, t):\n    t[..., 0]\n", r"my_task.py:1: reward returned None, not a tensor of one number each"),
     ],
 )
 def test_a_reward_that_is_none_names_file_and_line(tmp_path, text, said):

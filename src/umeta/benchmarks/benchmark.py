@@ -186,7 +186,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         "unknown benchmark 'omniglott': did you mean 'omniglot'? There are: omniglot, glyphs"
     """
     choices = list(known)
-    return InputError(f"unknown {kind} {name!r}:{did_you_mean(name, choices)} There are: {', '.join(choices)}")
+    nearest = did_you_mean(name, choices)
+    joined = f":{nearest} There are: " if nearest else "; there are: "
+    return InputError(f"unknown {kind} {name!r}{joined}{', '.join(choices)}")
 
 
 def check_protocol(benchmark: Benchmark, protocol: str) -> None:
@@ -279,6 +281,11 @@ def benchmark_names() -> tuple[str, ...]:
     return tuple(sorted(_BENCHMARKS))
 
 
+def is_of_images(name: str) -> bool:
+    """Whether images are scored on that name."""
+    return name in _BENCHMARKS or name in _KNOWN_AS
+
+
 def get_benchmark(name: str) -> Benchmark:
     """Return the benchmark of that name; its files are read when they are first asked for, not here.
 
@@ -286,5 +293,9 @@ def get_benchmark(name: str) -> Benchmark:
         InputError: If there is none, with the nearest names.
     """
     if name not in _BENCHMARKS:
+        from umeta.benchmarks.goals import GOALS
+
+        if name in GOALS or f"{name}-v0" in GOALS:
+            raise InputError(f"the benchmark {name!r} is for environments; for images there are: {', '.join(benchmark_names())}")
         raise unknown_name("benchmark", name, benchmark_names())
     return _BENCHMARKS[name]()

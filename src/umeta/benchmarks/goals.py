@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from umeta.benchmarks.benchmark import unknown_name
+from umeta.benchmarks.benchmark import is_of_images, unknown_name
 from umeta.control.envs.catalog import make_process
 from umeta.control.envs.point_nav.types import ARENA
 from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardDistribution, RewardFamily, RewardFn, RewardTasks
+from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 
 GRID_SIDE = 10
@@ -168,5 +169,7 @@ def true_tasks(name: str) -> TrueTasks:
     """Return the tasks of that name, with or without the version; raises `InputError` with the nearest names."""
     full = name if name in GOALS else f"{name}-v0"
     if full not in GOALS:
+        if is_of_images(name):
+            raise InputError(f"the benchmark {name!r} is for images; for environments there are: {', '.join(GOALS)}")
         raise unknown_name("control benchmark", name, GOALS)
     return GOALS[full]()

@@ -7,6 +7,7 @@ from umeta.artifacts.artifact import check_place
 from umeta.cli.verbs import Adapt, Compare, Evaluate, Inspect, Learn, Rollout, say, say_json
 from umeta.cli.work import listening, reporting, short_names
 from umeta.control.envs.catalog import make_process
+from umeta.control.learners.gradient import GradientProcedure
 from umeta.control.learners.shipped import AGENT, load_agent, load_procedure, save_agent
 from umeta.control.picture import film, write_video
 from umeta.control.process import Box, ControlledProcess
@@ -141,6 +142,8 @@ def run_adapt(verb: Adapt) -> int:
     if verb.json:
         say_json(content)
     else:
+        if isinstance(procedure, GradientProcedure) and verb.episodes not in (None, episodes):
+            say(f"episodes come in steps of {procedure.inner.n_episode}: --episodes {verb.episodes} became {episodes}")
         say(f"adapted in {episodes} episodes: mean return {before:.3g} before, {after:.3g} after")
         say(f"the agent is in {verb.out}; try: umeta rollout {verb.out} --video out.gif")
     return 0

@@ -33,9 +33,9 @@ def read_partition_quality(run: Path) -> dict[str, Any]:
     """Return what a run wrote of its partitions; raises `InputError` if it has none."""
     path = run / PARTITION_QUALITY
     if not path.is_file():
-        raise InputError(
-            f"{run} is a run without clusters, so there is no {PARTITION_QUALITY} to show; see {run / 'tasks.png'} for its tasks"
-        )
+        picture = next((run / name for name in ("tasks.png", "skills.png") if (run / name).is_file()), None)
+        told = f"; see {picture}" if picture else ""
+        raise InputError(f"{run} is a run without clusters, so there is no {PARTITION_QUALITY} to show{told}")
     return read_json(path)
 
 

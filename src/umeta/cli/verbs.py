@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from tyro.conf import Positional, arg
 
 from umeta.cli.bench import Bench
+from umeta.cli.folder import AGENT, CLASSIFIER, IMAGE_RUN, RUN, check_folder
 from umeta.cli.theory import Theory
 from umeta.recipes.route import is_control_run, is_environment
 
@@ -86,6 +87,7 @@ class Inspect:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(Path(self.source), "inspect", *RUN)
         if is_environment(self.source):
             from umeta.cli import control_work
 
@@ -220,6 +222,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "evaluate", *RUN)
         if is_control_run(self.run_folder):
             from umeta.cli import control_work
 
@@ -243,7 +246,8 @@ class Adapt:
     reward: Annotated[str | None, arg(metavar="FILE.py:NAME", help_behavior_hint="")] = None
     """Of a run in an environment: reward(observation, action, reached), called with batches of tensors."""
     episodes: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Of a run in an environment: episodes to learn the reward in; default as it was trained to."""
+    """Of a run in an environment: episodes to learn the reward in, by whole steps (of 20, except for rl2 recipes), one at least;
+    default as it was trained to."""
     head: Annotated[Head | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned in the run's embedding; the names are those of `evaluate`."""
     reject: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="")] = None
@@ -257,6 +261,7 @@ class Adapt:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "adapt", *RUN)
         if is_control_run(self.run_folder):
             from umeta.cli import control_work
 
@@ -282,6 +287,7 @@ class Predict:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.classifier, "predict", CLASSIFIER)
         from umeta.cli.work import run_predict
 
         return run_predict(self)
@@ -303,6 +309,7 @@ class Rollout:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.agent, "rollout", AGENT)
         from umeta.cli.control_work import run_rollout
 
         return run_rollout(self)
@@ -324,6 +331,8 @@ class Compare:
 
     def run(self) -> int:
         """Do it."""
+        for run in self.runs:
+            check_folder(run, "compare", *RUN)
         if any(is_control_run(run) for run in self.runs):
             from umeta.cli import control_work
 
@@ -345,6 +354,7 @@ class Report:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "report", *RUN)
         from umeta.web.report import write_report
 
         out = self.out or self.run_folder / "report.html"
@@ -369,6 +379,7 @@ class Serve:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "serve", *RUN)
         from umeta.core.errors import InputError
 
         try:
@@ -387,16 +398,19 @@ class Export:
     run_folder: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run."""
     out: Annotated[Path, arg(metavar="FILE")]
-    """The file; one that is there is replaced."""
+    """The file: an .onnx, or a .pt2 with --format torch."""
     head: Annotated[Literal["prototypes", "power", "center"] | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """How classes are learned: prototypes, power or center; default the run's own."""
     format: Literal["onnx", "torch"] = "onnx"
     """ONNX needs umeta[onnx]; torch is the form of torch.export."""
+    overwrite: bool = False
+    """Replace a file that is there."""
     json: bool = False
     """Print one JSON object."""
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "export", IMAGE_RUN)
         from umeta.cli.work import run_export
 
         return run_export(self)
@@ -420,6 +434,7 @@ class Suggest:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "suggest", IMAGE_RUN)
         from umeta.cli.work import run_suggest
 
         return run_suggest(self)
@@ -462,6 +477,7 @@ class Cite:
 
     def run(self) -> int:
         """Do it."""
+        check_folder(self.run_folder, "cite", *RUN)
         from umeta.cli.work import run_cite
 
         return run_cite(self)

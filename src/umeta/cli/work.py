@@ -302,6 +302,9 @@ def run_export(verb: Export) -> int:
     """Write the graph, and say how far its answers are from PyTorch's."""
     from umeta.images.export import export
 
+    if verb.out.exists() and not (verb.overwrite and verb.out.is_file()):
+        told = "replace it with --overwrite, or choose" if verb.out.is_file() else "it is a folder; choose"
+        raise InputError(f"{verb.out} exists; {told} another --out")
     worst = export(load(verb.run_folder, head=verb.head), verb.out, verb.format)
     size = verb.out.stat().st_size
     if verb.json:

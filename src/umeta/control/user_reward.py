@@ -45,9 +45,13 @@ def load_reward(place: str) -> RewardFn:
     def checked(observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
         try:
             given = function(observation, action, reached)
-            reward = torch.as_tensor(given, dtype=torch.float32, device=reached.device)
         except Exception as error:
             raise InputError(f"{_place(path, error, line)}: {name} raised {type(error).__name__}: {error}") from error
+        try:
+            reward = torch.as_tensor(given, dtype=torch.float32, device=reached.device)
+        except Exception as error:
+            told = "None" if given is None else f"{type(given).__name__} {given!r:.40}"
+            raise InputError(f"{path}:{line}: {name} returned {told}, not a tensor of one number each") from error
         wanted = list(reached.shape[:-1])
         if list(reward.shape) != wanted:
             raise InputError(

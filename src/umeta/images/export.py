@@ -1,5 +1,7 @@
 """Knows how a learning procedure leaves Python: as one graph from examples and queries to probabilities."""
 
+import logging
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,7 @@ from umeta.images.procedure import ImageLearningProcedure
 INPUTS, OUTPUT = ("support", "labels", "query"), "probabilities"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
+SUFFIX = {"onnx": ".onnx", "torch": ".pt2"}
 Format = Literal["onnx", "torch"]
 Run = Callable[[Tensor, Tensor, Tensor], NDArray[np.float32]]
 
@@ -60,16 +63,19 @@ def export(shipped: ImageLearningProcedure, out: Path, kind: Format = "onnx") ->
 
     Args:
         shipped: A calibrated procedure of a run.
-        out: The file; one that is there is replaced.
+        out: The file, an .onnx or .pt2; one that is there is replaced.
         kind: "onnx", which needs `umeta[onnx]`, or "torch", the form of `torch.export`.
 
     Returns:
         The largest difference of a probability from what PyTorch gives.
 
     Raises:
-        InputError: The procedure adapts by gradient steps, its head does more than average, or packages are missing.
+        InputError: The procedure adapts by gradient steps, its head does more than average, the file is called otherwise, or packages
+            are missing.
         UmetaError: The graph answers otherwise, so nothing was written, or the file cannot be written.
     """
+    if out.suffix != SUFFIX[kind]:
+        raise InputError(f"{out} does not end in {SUFFIX[kind]}, as the form {kind} does; give another file")
     procedure = shipped.procedure
     if not isinstance(procedure, PrototypeProcedure):
         raise InputError(f"{shipped.recipe} adapts by gradient steps, which a graph for inference does not hold; export a run that embeds")
@@ -106,7 +112,11 @@ def _write(graph: Graph, example: tuple[Tensor, Tensor, Tensor], path: Path, kin
         torch.export.save(program, path)
         module = torch.export.load(path).module()
         return lambda *task: module(*task).detach().numpy()
-    torch.onnx.export(program, (), path, input_names=INPUTS, output_names=[OUTPUT], dynamo=True, external_data=False, verbose=False)
+    # It warns of operators of torchvision, which none of our networks has, and of its own code being deprecated.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.onnx.export(program, (), path, input_names=INPUTS, output_names=[OUTPUT], dynamo=True, external_data=False, verbose=False)
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -399,6 +399,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 def get_recipe(name: str) -> Recipe:
     """Return a recipe by name; raises `InputError` with the nearest names if there is none."""
     if name not in RECIPES:
+        from umeta.recipes.control.recipe import CONTROL_RECIPES
+
+        if name in CONTROL_RECIPES:
+            raise InputError(f"the recipe {name!r} is for environments; give env:ID as the source, or a recipe for images")
         near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(RECIPES)}"
         raise InputError(f"there is no recipe {name!r}; {hint}")

@@ -197,6 +197,12 @@ def get_control_recipe(name: str) -> ControlRecipe:
     if name == "default":
         return uml_diayn()
     if name not in CONTROL_RECIPES:
+        from umeta.recipes.recipe import RECIPES
+
+        if name in RECIPES:
+            raise InputError(
+                f"the recipe {name!r} is for images; give images as the source, or a recipe for an environment, such as default"
+            )
         near = difflib.get_close_matches(name, CONTROL_RECIPES, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CONTROL_RECIPES)}"
         raise InputError(f"there is no recipe {name!r} for an environment; {hint}")
