@@ -367,7 +367,7 @@ class ImageLearningProcedure:
             raise InputError("reject needs images of a run's pool; give a run that umeta.load has read")
         if self.transductive:
             raise InputError("reject needs scores that do not depend on the other images; choose another head")
-        return float(classifier.logits(self.calibration.strangers).amax(-1).quantile(1 - reject))
+        return float(classifier.logits(self.calibration.strangers).amax(-1).quantile(1 - float(reject)))
 
     def save(self, folder: Path) -> None:
         """Write the procedure's artifact in place of an earlier one; anything else that is there is left alone."""
