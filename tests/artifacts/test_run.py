@@ -67,6 +67,21 @@ def test_other_settings_are_not_resumed_and_every_change_is_told(path):
     assert read_json(path / "config.json") == CONFIG
 
 
+def test_of_another_recipe_only_the_name_is_told(path):
+    was = CONFIG | {"recipe": {"name": "umtra", "n_way": 20}}
+    start(path, was).release()
+    with pytest.raises(InputError, match=r"other settings \(recipe was umtra, now aal-protonets, seed was 0, now 7\)"):
+        start(path, CONFIG | {"seed": 7, "recipe": {"name": "aal-protonets", "n_way": 5}}, resume=True)
+
+
+def test_a_run_does_not_begin_inside_another(path):
+    start(path).release()
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(InputError, match=f"lies inside the run {path}; choose another"):
+            start(path / "deep" / "sub", **options)
+    assert not (path / "deep").exists()
+
+
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
 def test_a_foreign_folder_or_file_is_never_touched(tmp_path, options):
     foreign, file = tmp_path / "photos", tmp_path / "file"

@@ -61,7 +61,7 @@ def test_a_name_near_nothing_gets_the_whole_list_only():
 @pytest.mark.parametrize("method", ["n_query", "pool", "fixed_tasks"])
 def test_unknown_protocol_is_refused_before_any_file_is_read(name, method, monkeypatch):
     monkeypatch.delenv("UMETA_DATA", raising=False)
-    with pytest.raises(InputError, match=f"unknown protocol of {name} 'scrips'.*There are"):
+    with pytest.raises(InputError, match=f"unknown protocol of {name} 'scrips'.*[Tt]here are"):
         getattr(get_benchmark(name), method)("scrips")
 
 

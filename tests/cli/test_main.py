@@ -95,6 +95,14 @@ def test_errors_are_one_line_and_stay_as_they_are(umeta, golden, tmp_path, monke
     golden("errors", "\n".join(told))
 
 
+@pytest.mark.parametrize(("verb", "option"), [("learn", "--partition"), ("adapt", "--head"), ("export", "--head"), ("learn", "--net")])
+@pytest.mark.parametrize("given", ["nosuch", "None"])
+def test_an_option_not_given_is_no_choice(umeta, verb, option, given):
+    answer = umeta(verb, "x", "--out", "y", option, given)
+    assert (answer.code, f"invalid choice '{given}'" in answer.err) == (2, True)
+    assert "'None'" not in answer.err.replace("choice 'None'", "")
+
+
 def test_debug_adds_the_traceback(umeta, tmp_path):
     plain = umeta("learn", tmp_path / "gone", "--out", tmp_path / "run")
     debug = umeta("learn", tmp_path / "gone", "--out", tmp_path / "run", "--debug")

@@ -48,13 +48,20 @@ def test_several_k_are_planned_and_kept(umeta, source, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]["n_clusters"] == [20, 8]
 
 
+def test_clusters_that_the_pool_does_not_allow_are_told(umeta, source, tmp_path):
+    plan = ("learn", source, "--out", tmp_path / "run", *QUICK, *CACTUS, "--dry-run")
+    assert "240 images are too few for 8 or 900 clusters: there will be 8 or 20" in umeta(*plan, "--clusters", 8, 900).out
+    assert "too few" not in umeta(*plan, "--clusters", 8, 12).out
+    assert "too few" not in umeta(*plan).out
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (("--partition", "hyperplanes", "--margin", "9"), "margin of 9"),
         (("--margin", "1"), "--margin 1 is for --partition hyperplanes"),
         (("--partition", "pixels"), "leave out --embedding pixels"),
-        (("--clusters", "9", "0"), "n_clusters must be at least 1"),
+        (("--clusters", "9", "0"), "--clusters must be at least 1"),
         (("--clusters", "9", "2"), "2 clusters are too few"),
     ],
 )

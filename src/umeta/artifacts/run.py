@@ -54,7 +54,7 @@ class RunFolder:
 
         Raises:
             InputError: It exists and neither `resume` nor `overwrite` was asked for; it holds a run with another configuration; it is
-                not a run folder; another process is at work in it.
+                not a run folder, or lies inside one; another process is at work in it.
             UmetaError: It cannot be written.
         """
         if resume and overwrite:
@@ -66,9 +66,12 @@ class RunFolder:
                 raise InputError(f"{path} exists; go on with --resume, start anew with --overwrite, or choose another --out")
             if occupied and not was:
                 raise InputError(f"{path} is not a run folder, so it is left alone; choose another --out")
-            changed = ", ".join(_changes(was, json.loads(json.dumps(config))))
+            changed = _told(was, json.loads(json.dumps(config)))
             if resume and was and changed:
                 raise InputError(f"{path} holds a run with other settings ({changed}); resume with the same, or use --overwrite")
+            around = next((folder for folder in path.absolute().parents if is_run(folder)), None)
+            if around is not None and not was:
+                raise InputError(f"{path} lies inside the run {around}; choose another --out")
             path.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(path / LOCK)
             if not resume:
@@ -178,6 +181,15 @@ def _config_of(path: Path) -> dict[str, Any]:
     except ArtifactError:
         return {}
     return config if {"source", "recipe", "seed"} <= config.keys() else {}
+
+
+def _told(was: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return what changed; of two recipes no more than their names, for all else follows from these."""
+    recipes = [config["recipe"].get("name") if isinstance(config.get("recipe"), dict) else None for config in (was, now)]
+    if recipes[0] == recipes[1]:
+        return ", ".join(_changes(was, now))
+    others = _changes(*({key: value for key, value in config.items() if key != "recipe"} for config in (was, now)))
+    return ", ".join([f"recipe was {recipes[0]}, now {recipes[1]}", *others])
 
 
 def _changes(was: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union
+from types import NoneType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 
@@ -19,6 +20,26 @@ from umeta.core.errors import InputError, UmetaError
 TOP_EXAMPLE = "umeta demo"
 SUMMARY = "Unsupervised meta-learning: from unlabeled images to a procedure that learns from a few labels."
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+REGISTRY = tyro.constructors.ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _choice(
+    info: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """Let an option with a few choices take these and not `None`, which only says that it was not given."""
+    literal, *rest = get_args(info.type) or (None,)
+    if rest != [NoneType] or get_origin(literal) is not Literal:
+        return None
+    choices = get_args(literal)
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(choices) + "}",
+        instance_from_str=lambda given: given[0],
+        is_instance=lambda value: value is None or value in choices,
+        str_from_instance=lambda value: [str(value)],
+        choices=choices,
+    )
 
 
 def parse(arguments: Sequence[str]) -> Verb:
@@ -27,14 +48,14 @@ def parse(arguments: Sequence[str]) -> Verb:
     if name == "bench":  # what follows a benchmark's name is not ours to read
         return Bench.parse(arguments[1:], CONFIG)
     if name in VERBS:
-        return tyro.cli(VERBS[name], prog=f"umeta {name}", args=list(arguments[1:]), config=CONFIG)
+        return tyro.cli(VERBS[name], prog=f"umeta {name}", args=list(arguments[1:]), config=CONFIG, registry=REGISTRY)
     if not name.startswith("-"):
         near = difflib.get_close_matches(name, VERBS, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(VERBS)}"
         raise InputError(f"there is no verb {name!r}; {hint}")
     commands = [Annotated[verb, tyro.conf.subcommand(name=name, prefix_name=False)] for name, verb in VERBS.items()]
     union: Any = Union[tuple(commands)]  # noqa: UP007 - the members are known at run time only
-    chosen: Verb = tyro.cli(union, prog="umeta", description=SUMMARY, args=list(arguments), config=CONFIG)
+    chosen: Verb = tyro.cli(union, prog="umeta", description=SUMMARY, args=list(arguments), config=CONFIG, registry=REGISTRY)
     return chosen
 
 

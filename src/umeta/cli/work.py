@@ -98,11 +98,10 @@ def request_of(verb: Learn) -> Request:
         "normalization": verb.normalization,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name in ("n_partitions", "n_splits", "image_size", "width"):
-        if name in changes and int(str(changes[name])) < 1:
-            raise InputError(f"{name} must be at least 1")
-    if verb.clusters is not None and (not verb.clusters or min(verb.clusters) < 1):
-        raise InputError("n_clusters must be at least 1")
+    for name in ("partitions", "splits", "image_size", "width", "clusters"):
+        numbers = getattr(verb, name)
+        if numbers is not None and min(numbers if isinstance(numbers, tuple) else (numbers,), default=0) < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1")
     if verb.margin is not None and (verb.margin < 0 or (verb.partition or recipe.partition) != "hyperplanes"):
         raise InputError(f"--margin {verb.margin:g} is for --partition hyperplanes, and must be at least 0")
     if verb.labeled_share is not None and not (0 < verb.labeled_share < 1 and recipe.labeled_share):

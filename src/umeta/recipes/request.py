@@ -14,7 +14,7 @@ from umeta.images.cache import ImageCache
 from umeta.images.embed.outside import USUAL_SIDE, is_outside
 from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.source import ArraySource, ImageSource, open_source
-from umeta.recipes.recipe import Recipe, get_recipe
+from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
 
 MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4
@@ -125,7 +125,7 @@ class Plan:
 
     def _of_clusters(self, recipe: Recipe) -> "Plan":
         n, n_query, n_way = self.n_images, self.n_query, self.n_way
-        wanted = (recipe.n_clusters,) if isinstance(recipe.n_clusters, int) else recipe.n_clusters
+        wanted = as_tuple(recipe.n_clusters)
         if min(wanted) < MIN_CLUSTERS:
             raise InputError(f"{min(wanted)} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
 
@@ -194,12 +194,25 @@ def image_sizes(request: Request) -> ImageSizes:
 
 def cautions(request: Request, plan: Plan) -> list[str]:
     """Return what a person should know before the work begins."""
-    least_s = LEAST_USEFUL_S * max(plan.side / 28, 1) ** 2
-    if request.budget_s is None or request.recipe.proposal != "instances" or request.budget_s >= least_s:
-        return []
-    return [
-        f"{request.budget_s:.0f} s are short for images of this size: expect little more than comparing pixels; useful from {least_s:.0f} s"
-    ]
+    told = []
+    recipe, least_s = request.recipe, LEAST_USEFUL_S * max(plan.side / 28, 1) ** 2
+    if request.budget_s is not None and recipe.proposal == "instances" and request.budget_s < least_s:
+        told.append(
+            f"{request.budget_s:.0f} s are short for images of this size: expect little more than comparing pixels; "
+            f"useful from {least_s:.0f} s"
+        )
+    asked, used = as_tuple(recipe.n_clusters), as_tuple(plan.n_clusters)
+    chosen = recipe.partition != "hyperplanes" and recipe.name in RECIPES and recipe.n_clusters != get_recipe(recipe.name).n_clusters
+    if chosen and plan.n_clusters and asked != used:
+        told.append(
+            f"{plan.n_images} images are too few for {' or '.join(map(str, asked))} clusters: there will be {' or '.join(map(str, used))}"
+        )
+    return told
+
+
+def as_tuple(n_clusters: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the k of a recipe or a plan, one or several, as a tuple."""
+    return (n_clusters,) if isinstance(n_clusters, int) else n_clusters
 
 
 def spread(images: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
