@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,16 +28,19 @@ class Diayn:
         n_skills: How many skills, drawn uniformly.
         hidden: Layers of the discriminator.
         floor: Least $\log q$ that counts, so that one hopeless state does not outweigh all others.
+        trained: False takes a discriminator with random weights as it is, and finds nothing (UML-RANDOM): all that its tasks share is
+            the process.
 
     Source:
         Eysenbach et al. 2019, "Diversity is All You Need" (arXiv:1802.06070), with the states reached scored. Departures: PPO on many
-        episodes at once instead of SAC; the discriminator sees `process.feature`.
+        episodes at once instead of SAC; the discriminator sees `process.feature`. UML-RANDOM: Gupta et al. 2018 (arXiv:1806.04640); its
+        weights are not stated, here they are Glorot's with `tanh`.
     """
 
     n_skills: int = 16
     hidden: tuple[int, ...] = (64, 64)
     floor: float = -20.0
-    trained: ClassVar[bool] = True
+    trained: bool = True
 
     @property
     def n_condition(self) -> int:

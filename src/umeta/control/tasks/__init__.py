@@ -1,1 +1,0 @@
-"""Skills as reward functions to practice on."""
