@@ -8,6 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -152,6 +153,17 @@ class RunFolder:
             "sha256": {name: sha256(path) for name, path in files.items()},
         }
         write_json(self.path / "manifest.json", content)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Work in the folder: input that cannot be used takes away what began just now, and in the end another process may work here."""
+        try:
+            yield
+        except InputError:
+            self.abandon()
+            raise
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Save the time spent, and let another process work in the folder."""

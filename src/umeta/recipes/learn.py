@@ -11,7 +11,6 @@ import torch
 
 from umeta.artifacts.artifact import read_json
 from umeta.artifacts.run import RunFolder
-from umeta.core.errors import InputError
 from umeta.core.memory import keep_large_blocks
 from umeta.core.parallel import ALONE, Team
 from umeta.core.progress import Quiet, Reporter
@@ -91,7 +90,7 @@ def _learn(
         team.go_on()
         reporter.note(f"{out} is finished")
         return read_json(out / "manifest.json")
-    try:
+    with run.held():
         work = Learning(request, run, reporter, stop, team)
         cache = work.cache(source, labeled=labels is not None)
         del source  # it may hold all images, which are on disk by now
@@ -150,8 +149,3 @@ def _learn(
             files,
         )
         return read_json(out / "manifest.json")
-    except InputError:
-        run.abandon()
-        raise
-    finally:
-        run.release()

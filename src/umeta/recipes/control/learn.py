@@ -221,7 +221,7 @@ def learn_control(
         run.release()
         reporter.note(f"{out} is finished")
         return read_json(out / "manifest.json")
-    try:
+    with run.held():
         work = ControlLearning(request, run, reporter, stop or (lambda: False))
         measured: dict[str, float | None] = {}
         files = {"procedure": out / "procedure" / "tensors.safetensors"}
@@ -251,8 +251,3 @@ def learn_control(
             files,
         )
         return read_json(out / "manifest.json")
-    except InputError:
-        run.abandon()
-        raise
-    finally:
-        run.release()
