@@ -78,7 +78,8 @@ def tiny_run(tiny_pool, tiny_tasks, tmp_path_factory):
     from umeta.images.cache import build_cache
     from umeta.images.learners.protonets import ProtoNets
     from umeta.images.nets.conv4 import Conv4Config
-    from umeta.images.procedure import ImageLearningProcedure, Preparation
+    from umeta.images.preparation import Preparation
+    from umeta.images.procedure import ImageLearningProcedure
     from umeta.images.source import ArraySource
 
     run = tmp_path_factory.mktemp("tiny") / "run"

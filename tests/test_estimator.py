@@ -15,7 +15,8 @@ from umeta.core.errors import InputError, UmetaError
 from umeta.core.rng import Rng
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Preparation
+from umeta.images.preparation import Preparation
+from umeta.images.procedure import ImageLearningProcedure
 
 # scikit-learn 1.9 has 55 for a classifier of this kind, earlier ones a few less. None is expected to fail: two dimensions are vectors.
 N_CHECKS = 50

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umeta.core.errors import InputError
-from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier
+from umeta.images.named_classifier import NamedClassifier
+from umeta.images.preparation import Images
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.suggestion import suggest as _suggest
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn as _learn

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from umeta.core.errors import InputError
 from umeta.images.learners.protonets import PrototypeProcedure
+from umeta.images.named_classifier import NamedClassifier
 from umeta.images.nets.conv4 import Conv4, Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Images, NamedClassifier, Preparation, check_labels, check_several
+from umeta.images.preparation import Images, Preparation, check_several
+from umeta.images.procedure import ImageLearningProcedure, check_labels
 
 AUTO = "auto"
 LINEAR_FROM = 10

@@ -11,7 +11,8 @@ from umeta.images import export as module
 from umeta.images.export import Graph, export
 from umeta.images.learners.maml import Maml
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, Preparation
+from umeta.images.preparation import Preparation
+from umeta.images.procedure import ImageLearningProcedure
 
 
 @pytest.fixture(scope="module")

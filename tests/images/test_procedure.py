@@ -16,8 +16,10 @@ from umeta.images.cache import build_cache
 from umeta.images.learners.heads import HEADS, Prototypes
 from umeta.images.learners.maml import InnerLoop, Maml
 from umeta.images.learners.protonets import ProtoNets
+from umeta.images.named_classifier import NamedClassifier
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.procedure import ImageLearningProcedure, NamedClassifier, Preparation
+from umeta.images.preparation import Preparation
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.source import ArraySource
 
 RNG = Rng.from_seed(0)
@@ -94,55 +96,12 @@ def test_no_examples_at_all_are_refused(procedure):
 # Images
 
 
-def test_every_form_of_one_image_gives_the_same_pixels(drawings, tmp_path):
-    image, preparation = drawings[0], Preparation(1, 28)
-    Image.fromarray(image).save(tmp_path / "x.png")
-    forms = {
-        "gray": image,
-        "channel last": image[..., None],
-        "channel first": image[None],
-        "float": image / 255,
-        "float32": (image / 255).astype(np.float32),
-        "color": np.stack([image] * 3, -1),
-        "color first": np.stack([image] * 3),
-        "color float": np.stack([image] * 3, -1) / 255,
-        "pillow": Image.fromarray(image),
-        "pillow color": Image.fromarray(image).convert("RGB"),
-        "path": tmp_path / "x.png",
-        "text": str(tmp_path / "x.png"),
-    }
-    for name, form in forms.items():
-        np.testing.assert_array_equal(preparation.pixels(form), image[None], err_msg=name)
-    batch = preparation.batch(list(forms.values()))
-    assert batch.shape == (12, 1, 28, 28)
-    torch.testing.assert_close(batch[7, 0], torch.from_numpy(image) / 255)
-    assert Preparation(3, 28).pixels(image).shape == (3, 28, 28)
-
-
 def test_images_of_any_size_are_cut_and_scaled(procedure, drawings):
     big = np.kron(drawings[[0, 24]], np.ones((3, 3), np.uint8))
     wide = [np.pad(image, ((0, 0), (20, 20))) for image in big]
     classifier = procedure.adapt((drawings[[0, 24]], ["a", "b"]))
     assert classifier.predict(big).tolist() == ["a", "b"]
     np.testing.assert_allclose(classifier.predict_proba(wide), classifier.predict_proba(list(big)), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (np.zeros((4, 4, 2), np.uint8), r"has shape \[4, 4, 2\]"),
-        (np.zeros((2, 4, 4, 3), np.uint8), r"has shape \[2, 4, 4, 3\]"),
-        (np.zeros(9, np.uint8), r"has shape \[9\]"),
-        (np.zeros((0, 4), np.uint8), r"has shape \[0, 4\]"),
-        (np.full((4, 4), 255.0), r"dtype float64 with values outside \[0, 1\]"),
-        (np.full((4, 4), -0.1), r"outside \[0, 1\]"),
-        (np.full((4, 4), np.nan), r"outside \[0, 1\]"),
-        (np.zeros((4, 4), np.int64), r"dtype int64; images must be uint8, or floats in \[0, 1\]"),
-    ],
-)
-def test_what_is_no_image_is_refused(image, message):
-    with pytest.raises(InputError, match=message):
-        Preparation(1, 28).pixels(image)
 
 
 def test_the_one_that_cannot_be_read_is_named(procedure, drawings, tmp_path):
@@ -175,13 +134,6 @@ def test_one_image_is_not_taken_for_several(procedure, drawings, tmp_path, n_cha
     with pytest.raises(InputError, match=rf"images have shape \[28, 28, {n_channels}\]; one image\? give images\[None\]"):
         classifier.predict(one)
     assert classifier.predict(one[None]).shape == (1,)
-
-
-def test_a_pool_is_brought_to_size_or_left_as_it_is(tiny_pool):
-    preparation = Preparation(1, 28)
-    assert preparation.pool(tiny_pool.images) is tiny_pool.images
-    np.testing.assert_array_equal(preparation.pool(tiny_pool.images[:2].repeat(3, 1)), tiny_pool.images[:2])
-    assert Preparation(3, 14).pool(tiny_pool.images[:2]).shape == (2, 3, 14, 14)
 
 
 @pytest.mark.parametrize("images", [[], (), np.zeros((0, 28, 28), np.uint8)])

@@ -7,7 +7,8 @@ import numpy as np
 from umeta.benchmarks.glyphs import Glyphs
 from umeta.cli.verbs import say
 from umeta.cli.work import listening, reporting
-from umeta.images.procedure import ImageLearningProcedure, NamedClassifier
+from umeta.images.named_classifier import NamedClassifier
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.recipes.learn import learn
 from umeta.recipes.request import resolve
 from umeta.recipes.score import Question, score

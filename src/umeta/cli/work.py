@@ -23,8 +23,9 @@ from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.core.parallel import started
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.embed.outside import is_outside
+from umeta.images.named_classifier import CLASSIFIER, NamedClassifier
 from umeta.images.pixels import BadImageError
-from umeta.images.procedure import CLASSIFIER, ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan

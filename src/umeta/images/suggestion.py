@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from umeta.core.errors import InputError
 from umeta.images.embed.encoder import embed_all
 from umeta.images.learners.protonets import PrototypeProcedure
-from umeta.images.procedure import ImageLearningProcedure, Images, check_several
+from umeta.images.preparation import Images, check_several
+from umeta.images.procedure import ImageLearningProcedure
 
 MOST_COVERED = 4096
 

@@ -18,7 +18,8 @@ from umeta.images.cache import build_cache
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.outside import OutsideEncoder
 from umeta.images.learners.classifier import ImageProcedure
-from umeta.images.procedure import ImageLearningProcedure, Preparation
+from umeta.images.preparation import Preparation
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.sheet import draw_tasks
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks

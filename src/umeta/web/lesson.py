@@ -22,8 +22,9 @@ from umeta.core.rng import Rng
 from umeta.images.cache import ImageCache
 from umeta.images.drawing import DrawingStyle
 from umeta.images.learners.protonets import PrototypeClassifier
+from umeta.images.named_classifier import NONE, NamedClassifier
 from umeta.images.novelty import Novelty, farthest_first
-from umeta.images.procedure import NONE, ImageLearningProcedure, NamedClassifier
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.recipes.request import are_drawings, spread
 
 MAX_SESSIONS = 64
