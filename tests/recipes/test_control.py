@@ -149,6 +149,33 @@ def test_recipes_are_named_as_they_are_called_and_cite_papers(name):
     assert recipe.name == name and recipe.summary and set(recipe.papers) <= set(BIBTEX)
 
 
+@pytest.mark.parametrize(
+    ("objective", "changes", "said"),
+    [
+        ("valor", {}, "valor cannot be practiced on by rl2, for its rewards are those of whole episodes"),
+        ("carml", {}, "carml cannot be practiced on by rl2"),
+        ("diayn", {"outer": "trpo"}, "--outer trpo is for recipes with MAML"),
+        ("diayn", {"inner": InnerLoop(first_order=True)}, "--first-order is for recipes with MAML"),
+        ("diayn", {"learn_rates": True}, "learn_rates is for recipes with MAML"),
+    ],
+)
+def test_what_a_memory_has_no_use_for_is_refused(objective, changes, said):
+    recipe = get_control_recipe("rl2-diayn")
+    assert replace(recipe, objective="smm").learner == "rl2"
+    with pytest.raises(InputError, match=said):
+        replace(recipe, objective=objective, **changes)
+    assert replace(get_control_recipe("uml-diayn"), objective=objective, **changes).learner == "maml"
+
+
+def test_a_trust_region_is_in_the_manifest_and_its_paper_too(tmp_path):
+    request = small(steps=1)
+    manifest = learn_control(replace(request, recipe=replace(request.recipe, outer="trpo")), tmp_path / "run")
+    assert manifest["outer"] == "trpo" and "schulman2015trpo" in manifest["papers"] and set(manifest["papers"]) <= set(BIBTEX)
+    assert read_json(tmp_path / "run" / "config.json")["recipe"]["outer"] == "trpo"
+    agent = load_procedure(tmp_path / "run").adapt(lambda s, a, t: t[..., 0], Rng.from_seed(0))
+    assert agent.process.name == "Grid-v0"
+
+
 def test_an_unknown_recipe_gets_the_nearest():
     assert get_control_recipe("default").name == "uml-diayn"
     with pytest.raises(InputError, match="did you mean uml-diayn"):

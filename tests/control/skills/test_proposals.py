@@ -170,7 +170,7 @@ def test_metra_makes_tasks_of_places_along_the_whole_way_and_pays_for_being_ther
     assert torch.bincount((far * 6).round().long(), minlength=7)[1:].min() > 0.1 * len(places)
     tasks = RewardTasks(objective.family(model, process), process.feature(torch.tensor([[0.16, 0.0], [0.48, 0.0]])))
     earned = tasks.rewards(process, episodes[torch.tensor([0, 0])])
-    assert earned[:, 0].argmax(-1).tolist() == [1, 5] and earned.max() == 0
+    assert earned[:, 0].argmax(-1).tolist() == [1, 5] and abs(earned.max()) < 1e-6
     by_hand = model(process.feature(torch.tensor([[0.08, 0.0], [0.16, 0.0]])))
     assert earned[0, 0, 0].item() == pytest.approx(-(by_hand[0] - by_hand[1]).norm().item(), abs=1e-5)
 

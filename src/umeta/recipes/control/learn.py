@@ -111,6 +111,7 @@ def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> MetaLearner
         recipe.outer_lr,
         recipe.n_outer_steps,
         learn_rates=recipe.learn_rates,
+        outer=recipe.outer,
     )
 
 
@@ -244,7 +245,9 @@ def learn_control(
                 "seed": request.seed,
                 "steps": run.steps(),
                 "skills": measured,
-                "papers": list(request.recipe.papers),
+                "learner": request.recipe.learner,
+                "outer": request.recipe.outer if request.recipe.learner == "maml" else None,
+                "papers": [*request.recipe.papers, *(["schulman2015trpo"] if request.recipe.outer == "trpo" else [])],
                 "rewards_seen": {"meta_train": truth.name if truth else 0, "meta_val": 0},
                 "threads": torch.get_num_threads(),
             },
