@@ -91,13 +91,29 @@ class Notes:
 
 def test_skills_that_cannot_be_told_apart_are_a_notice(tmp_path, monkeypatch):
     notes = Notes()
-    monkeypatch.setattr(learning, "NEAR_CHANCE", 2.9)
+    monkeypatch.setattr(learning, "NEAR_CHANCE", 1.0)
     learn_control(small(steps=1), tmp_path / "run", reporter=notes)
     assert any("cannot be told apart" in note for note in notes.notes)
     notes = Notes()
     learn_control(small(recipe="uml-random", steps=1), tmp_path / "random", reporter=notes)
     assert not any("cannot be told apart" in note for note in notes.notes), "nobody tried to tell them apart"
     assert read_skills(tmp_path / "random") is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"accuracy": 0.12, "chance": 1 / 16, "information": 0.1}, "guessed right in 12.0% of cases, by chance 6.2%"),
+        ({"accuracy": 0.13, "chance": 1 / 16, "information": 0.0}, None),
+        ({"accuracy": 0.8, "chance": 0.5, "information": 0.2}, None),
+        ({"accuracy": 0.52, "chance": 0.5, "information": 0.0}, "guessed right in 52.0%"),
+        ({"information": 0.045, "coverage": None}, "0.045 nats"),
+        ({"information": 1.2}, None),
+    ],
+)
+def test_skills_are_doubted_by_how_far_guesses_are_from_chance_or_by_their_information(measured, said):
+    found = learning.why_not_told_apart(measured)
+    assert found is None if said is None else said in found
 
 
 def test_an_oracle_says_which_rewards_it_saw_and_needs_some(tmp_path):
