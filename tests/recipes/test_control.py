@@ -14,7 +14,7 @@ from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.rng import Rng
 from umeta.recipes.control import learn as learning
 from umeta.recipes.control import score as scoring
-from umeta.recipes.control.learn import ControlRequest, learn_control, true_tasks_of
+from umeta.recipes.control.learn import ControlRequest, learn_control, learner_of, true_tasks_of
 from umeta.recipes.control.recipe import CONTROL_RECIPES, get_control_recipe
 from umeta.recipes.control.score import ControlQuestion, episodes_of, measure_returns, read_skills, score_control
 from umeta.recipes.papers import BIBTEX
@@ -186,6 +186,7 @@ def test_what_a_memory_has_no_use_for_is_refused(objective, changes, said):
 def test_a_trust_region_is_in_the_manifest_and_its_paper_too(tmp_path):
     request = small(steps=1)
     manifest = learn_control(replace(request, recipe=replace(request.recipe, outer="trpo")), tmp_path / "run")
+    assert not learner_of(replace(request.recipe, outer="trpo"), request.process).init(Rng.from_seed(0)).optimizers
     assert manifest["outer"] == "trpo" and "schulman2015trpo" in manifest["papers"] and set(manifest["papers"]) <= set(BIBTEX)
     assert read_json(tmp_path / "run" / "config.json")["recipe"]["outer"] == "trpo"
     agent = load_procedure(tmp_path / "run").adapt(lambda s, a, t: t[..., 0], Rng.from_seed(0))
