@@ -24,6 +24,8 @@ def test_inspect(umeta):
     answer = umeta("inspect", "env:PointNav-v0", "--json")
     assert answer.code == 0 and answer.json["usable"] and answer.json["horizon"] == 50
     assert answer.json["action"] == {"low": [-0.1, -0.1], "high": [0.1, 0.1]}
+    endless = umeta("inspect", "env:HalfCheetah-v5", "--json")
+    assert endless.json["observation"]["low"] == [None] * 17 and "Infinity" not in endless.out
     assert "one of 5 choices" in umeta("inspect", "env:Grid-v0").out
     unknown = umeta("inspect", "env:PointNavv-v0")
     assert unknown.code == 2 and "did you mean PointNav-v0" in unknown.error
@@ -38,6 +40,8 @@ def test_learn_and_its_bad_usage(umeta, learned, tmp_path):
     for options, said in (
         (("--clusters", 3), "--clusters is for images"),
         (("--image-size", 28), "--image-size is for images"),
+        (("--net", "conv4"), "--net is for images"),
+        (("--recipe", "rl2-diayn", "--outer", "trpo"), "--outer trpo is for recipes with MAML"),
         (("--recipe", "uml-dayn"), "did you mean uml-diayn"),
         (("--budget", "3m", "--steps", 2), "not both"),
     ):
@@ -127,6 +131,7 @@ def test_what_is_for_the_other_kind_of_source_is_said(umeta, learned, run, sourc
     out = tmp_path / "out"
     for arguments, said in (
         (("learn", source, "--out", out, "--recipe", "uml-diayn"), "'uml-diayn' is for environments; give env:ID"),
+        (("learn", source, "--out", out, "--outer", "trpo"), "--outer trpo is for environments"),
         (("learn", "env:Grid-v0", "--out", out, "--recipe", "umtra"), "'umtra' is for images"),
         (("evaluate", run, "--on", "point-goals"), "'point-goals' is for environments; for images there are: celeba"),
         (("evaluate", run, "--on", "grid-goals-v0"), "'grid-goals-v0' is for environments"),

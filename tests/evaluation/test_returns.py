@@ -1,6 +1,7 @@
 """Rows of returns: curves by hand, regret, best, and what goes into JSON and the table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,15 @@ def test_a_curve_by_hand():
     assert row.curve[0].iqm_low == -4.0 and row.curve[0].iqm_high == -2.0
     assert row.best.episodes == 20
     assert row.episodes_for(-1.5) == 20 and row.episodes_for(-0.5) is None
+
+
+def test_other_methods_are_shown_at_the_episodes_of_the_first_with_what_they_had_by_then():
+    first = report().rows[0]
+    other = replace(first, method="skill", curve=tuple(replace(p, episodes=n) for p, n in zip(first.curve, (0, 32, 52), strict=True)))
+    assert [other.within(n).episodes for n in (0, 20, 40, 60)] == [0, 0, 32, 52] and other.within(-1) is None
+    both = replace(report(), rows=(first, other))
+    assert both.budgets == [0, 20, 40]
+    assert both.table().splitlines()[-1].split()[:7] == ["skill", "-3.0", "±2.0", "-3.0", "±2.0", "-1.0", "±0.0"], both.table()
 
 
 def test_json_and_table_say_what_must_be_known():

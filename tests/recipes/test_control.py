@@ -14,7 +14,7 @@ from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.rng import Rng
 from umeta.recipes.control import learn as learning
 from umeta.recipes.control import score as scoring
-from umeta.recipes.control.learn import ControlRequest, learn_control, true_tasks_of
+from umeta.recipes.control.learn import ControlRequest, learn_control, learner_of, true_tasks_of
 from umeta.recipes.control.recipe import CONTROL_RECIPES, get_control_recipe
 from umeta.recipes.control.score import ControlQuestion, episodes_of, measure_returns, read_skills, score_control
 from umeta.recipes.papers import BIBTEX
@@ -91,13 +91,29 @@ class Notes:
 
 def test_skills_that_cannot_be_told_apart_are_a_notice(tmp_path, monkeypatch):
     notes = Notes()
-    monkeypatch.setattr(learning, "NEAR_CHANCE", 2.9)
+    monkeypatch.setattr(learning, "NEAR_CHANCE", 1.0)
     learn_control(small(steps=1), tmp_path / "run", reporter=notes)
     assert any("cannot be told apart" in note for note in notes.notes)
     notes = Notes()
     learn_control(small(recipe="uml-random", steps=1), tmp_path / "random", reporter=notes)
     assert not any("cannot be told apart" in note for note in notes.notes), "nobody tried to tell them apart"
     assert read_skills(tmp_path / "random") is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"accuracy": 0.12, "chance": 1 / 16, "information": 0.1}, "guessed right in 12.0% of cases, by chance 6.2%"),
+        ({"accuracy": 0.13, "chance": 1 / 16, "information": 0.0}, None),
+        ({"accuracy": 0.8, "chance": 0.5, "information": 0.2}, None),
+        ({"accuracy": 0.52, "chance": 0.5, "information": 0.0}, "guessed right in 52.0%"),
+        ({"information": 0.045, "coverage": None}, "0.045 nats"),
+        ({"information": 1.2}, None),
+    ],
+)
+def test_skills_are_doubted_by_how_far_guesses_are_from_chance_or_by_their_information(measured, said):
+    found = learning.why_not_told_apart(measured)
+    assert found is None if said is None else said in found
 
 
 def test_an_oracle_says_which_rewards_it_saw_and_needs_some(tmp_path):
@@ -147,6 +163,34 @@ def test_tasks_of_another_process_are_refused(run):
 def test_recipes_are_named_as_they_are_called_and_cite_papers(name):
     recipe = CONTROL_RECIPES[name]()
     assert recipe.name == name and recipe.summary and set(recipe.papers) <= set(BIBTEX)
+
+
+@pytest.mark.parametrize(
+    ("objective", "changes", "said"),
+    [
+        ("valor", {}, "valor cannot be practiced on by rl2, for its rewards are those of whole episodes"),
+        ("carml", {}, "carml cannot be practiced on by rl2"),
+        ("diayn", {"outer": "trpo"}, "--outer trpo is for recipes with MAML"),
+        ("diayn", {"inner": InnerLoop(first_order=True)}, "--first-order is for recipes with MAML"),
+        ("diayn", {"learn_rates": True}, "learn_rates is for recipes with MAML"),
+    ],
+)
+def test_what_a_memory_has_no_use_for_is_refused(objective, changes, said):
+    recipe = get_control_recipe("rl2-diayn")
+    assert replace(recipe, objective="smm").learner == "rl2"
+    with pytest.raises(InputError, match=said):
+        replace(recipe, objective=objective, **changes)
+    assert replace(get_control_recipe("uml-diayn"), objective=objective, **changes).learner == "maml"
+
+
+def test_a_trust_region_is_in_the_manifest_and_its_paper_too(tmp_path):
+    request = small(steps=1)
+    manifest = learn_control(replace(request, recipe=replace(request.recipe, outer="trpo")), tmp_path / "run")
+    assert not learner_of(replace(request.recipe, outer="trpo"), request.process).init(Rng.from_seed(0)).optimizers
+    assert manifest["outer"] == "trpo" and "schulman2015trpo" in manifest["papers"] and set(manifest["papers"]) <= set(BIBTEX)
+    assert read_json(tmp_path / "run" / "config.json")["recipe"]["outer"] == "trpo"
+    agent = load_procedure(tmp_path / "run").adapt(lambda s, a, t: t[..., 0], Rng.from_seed(0))
+    assert agent.process.name == "Grid-v0"
 
 
 def test_an_unknown_recipe_gets_the_nearest():

@@ -1,6 +1,7 @@
 """Numbers by hand, and that what is drawn is where it should be."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -71,3 +72,14 @@ def test_the_fuller_the_larger():
     assert [(float(cell.get("x")), float(cell.get("y"))) for cell in cells[:3]] == [(0, 0), (CELL, 0), (0, CELL)]
     assert [float(cell.get("fill-opacity")) for cell in cells[6:]] == [0, 0.25, 0.5, 0.75, 1]
     assert 'fill-opacity="1.000"' in heat("t", [[2.0]], 2, 2)
+
+
+def test_long_numbers_beside_a_curve_have_room():
+    def left_of(values):
+        svg = curves("loss", [Line("a", list(enumerate(values)))], x_label="x")
+        labels = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor="end">([^<]+)</text>', svg)
+        return min(float(x) - 7.5 * len(text) for x, text in labels), float(labels[0][0])
+
+    room, edge = left_of([-137.25, -137.21])
+    assert room >= 0 and edge > 46
+    assert left_of([0, 1])[1] == 46

@@ -55,6 +55,7 @@ def test_it_says_where_it_learned_and_how_well(scored):
     assert "from scratch is as good as the best of uml-diayn after 60 episodes" in text
     assert "oracle is as good as the best of uml-diayn not within 40 episodes" in text
     assert "@inproceedings{eysenbach2019diayn" in text and "umeta evaluate" in text
+    assert re.findall(r'<th scope="col">(\d+)</th>', page) == ["0", "20", "40"] and "-14.0 ±0.5" in text
     assert page.count('class="maps"') == 1 and page.count('class="edge"') == 3
     assert page.count("data:image/png;base64,") == 1
     assert not re.search(r"<(script|link|iframe)|url\(|@import|(src|href)=.https?:", page)
@@ -72,6 +73,10 @@ def test_commands_can_be_parsed(scored):
     learn, evaluate = commands(scored, json.loads((scored / "config.json").read_text()), [report()])
     verb = parse(learn.split()[1:])
     assert (verb.source, verb.recipe, verb.steps, verb.budget, verb.first_order) == ("env:PointNav-v0", "uml-diayn", 2, None, False)
+    assert verb.outer is None
+    config = json.loads((scored / "config.json").read_text())
+    config["recipe"]["outer"] = "trpo"
+    assert parse(commands(scored, config, [])[0].split()[1:]).outer == "trpo"
     verb = parse(evaluate.split()[1:])
     assert (verb.on, verb.tasks, verb.task_seed, verb.baselines, verb.protocol) == ("point-goals-v0", 40, 3, True, None)
 

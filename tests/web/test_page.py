@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from umeta.web.report import render
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 SHAPES = {
@@ -210,6 +212,14 @@ def test_a_restart_of_the_server_loses_nothing(run, make, chromium):
         page.reload()
         expect(page.locator("#classes h3")).to_have_text(["alpha · 1", "cross · 1", "ell · 1"])
     context.close()
+
+
+def test_the_report_of_a_run_in_an_environment_fits_a_phone(chromium, control_run):
+    page = chromium.new_page(viewport={"width": 400, "height": 800})
+    page.set_content(render(control_run))
+    assert page.get_by_text("Part of the state space that the skills reach").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -20,7 +20,10 @@ from umeta.recipes.control.learn import ControlRequest, learn_control
 from umeta.recipes.control.score import ControlQuestion, before_and_after, read_return_reports, score_control
 from umeta.recipes.route import PREFIX, is_control_run
 
-OF_IMAGES = ("protocol", "embedding", "clusters", "partitions", "augment", "splits", "image_size", "norm")
+OF_IMAGES = (
+    *("protocol", "embedding", "encoder_labels", "partition", "margin", "labeled_share", "clusters", "partitions", "augment", "splits"),
+    *("image_size", "norm", "net", "on", "width", "normalization"),
+)
 DEFAULT_TASKS = 40
 
 
@@ -29,9 +32,12 @@ def request_of(verb: Learn) -> ControlRequest:
     refuse(verb, OF_IMAGES, "images")
     budget_s = None if verb.budget is None else seconds(verb.budget)
     request = ControlRequest.of(verb.source, verb.recipe, budget_s=budget_s, steps=verb.steps, seed=verb.seed)
+    recipe = request.recipe
     if verb.first_order:
-        request = replace(request, recipe=replace(request.recipe, inner=replace(request.recipe.inner, first_order=True)))
-    return request
+        recipe = replace(recipe, inner=replace(recipe.inner, first_order=True))
+    if verb.outer is not None:
+        recipe = replace(recipe, outer=verb.outer)
+    return replace(request, recipe=recipe)
 
 
 def refuse(verb: object, names: tuple[str, ...], kind: str) -> None:

@@ -156,6 +156,8 @@ class Learn:
     """Of a gradient learner: normalize queries by stored statistics, or together (transductive)."""
     first_order: bool = False
     """Of a gradient learner: leave out second derivatives."""
+    outer: Annotated[Literal["ppo", "trpo"] | None, arg(metavar="ppo|trpo", help_behavior_hint="")] = None
+    """Of MAML in an environment: how the shared weights move, ppo (default) or trpo, as published."""
     net: Annotated[Literal["conv4", "resnet12"] | None, arg(metavar="conv4|resnet12", help_behavior_hint="")] = None
     """Network of ProtoNets and gradient learners."""
     on: Annotated[Literal["images", "embedding"] | None, arg(metavar="images|embedding", help_behavior_hint="")] = None

@@ -76,6 +76,8 @@ def reporting() -> Iterator[TerminalReporter | PlainReporter]:
 def request_of(verb: Learn) -> Request:
     """Return the request behind a `learn` command."""
     recipe: Recipe = get_recipe(verb.recipe)
+    if verb.outer is not None:
+        raise InputError(f"--outer {verb.outer} is for environments; leave it out, or give env:ID as the source")
     on_pixels = verb.partition == "pixels"
     if on_pixels and verb.embedding is not None:
         raise InputError(f"--partition pixels clusters pixels, so it takes no --embedding; leave out --embedding {verb.embedding}")

@@ -71,6 +71,10 @@ class ReturnRow:
         """The step of adaptation with the largest mean return."""
         return max(self.curve, key=lambda point: point.mean)
 
+    def within(self, episodes: int) -> ReturnPoint | None:
+        """Return the last step of adaptation that takes no more than so many episodes; None if the first takes more."""
+        return next((point for point in reversed(self.curve) if point.episodes <= episodes), None)
+
     def episodes_for(self, level: float) -> int | None:
         """Return after how many episodes the mean return is at least `level`; None if it never is."""
         return next((point.episodes for point in self.curve if point.mean >= level), None)
@@ -100,9 +104,8 @@ class ReturnReport:
 
     @property
     def budgets(self) -> list[int]:
-        """Numbers of episodes at which some method was scored, as far as the first method goes."""
-        budgets = sorted({point.episodes for row in self.rows for point in row.curve})
-        return [n for n in budgets if n <= self.rows[0].last.episodes]
+        """Numbers of episodes at which the first method was scored."""
+        return [point.episodes for point in self.rows[0].curve]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report JSON-ready; each result also has its last and its best return."""
@@ -127,13 +130,14 @@ class ReturnReport:
         return cls(**{name: value for name, value in content.items() if name != "results"}, rows=tuple(rows))
 
     def table(self) -> str:
-        """Return mean returns with their 95 % intervals as text, one line per method, one column per number of episodes."""
+        """Return mean returns with their 95 % intervals as text: a line per method, a column per number of episodes that it had at most."""
         lines = [["method", *(f"{n} episodes" for n in self.budgets), "best", "worst goal", "tasks"]]
         for row in self.rows:
-            cells = {point.episodes: f"{point.mean:.1f} ±{point.ci95:.1f}" for point in row.curve}
+            within = [row.within(n) for n in self.budgets]
+            cells = ["-" if point is None else f"{point.mean:.1f} ±{point.ci95:.1f}" for point in within]
             worst = "-" if row.worst is None else f"{row.worst:.1f}"
             best = f"{row.best.mean:.1f} at {row.best.episodes}"
-            lines.append([row.method, *(cells.get(n, "-") for n in self.budgets), best, worst, str(row.n_tasks)])
+            lines.append([row.method, *cells, best, worst, str(row.n_tasks)])
         return align(lines)
 
 

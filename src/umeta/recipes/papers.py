@@ -250,6 +250,14 @@ BIBTEX = {
   journal = {arXiv:1707.06347},
   year    = {2017}
 }""",
+    "schulman2015trpo": """@inproceedings{schulman2015trpo,
+  title     = {Trust Region Policy Optimization},
+  author    = {Schulman, John and Levine, Sergey and Moritz, Philipp and Jordan, Michael I. and Abbeel, Pieter},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2015},
+  eprint    = {1502.05477},
+  archivePrefix = {arXiv}
+}""",
     "gregor2016vic": """@article{gregor2016vic,
   title   = {Variational Intrinsic Control},
   author  = {Gregor, Karol and Rezende, Danilo Jimenez and Wierstra, Daan},

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
+DIGIT = 8
 ROW = 28
 LEGEND = 18
 DASHES = ("", "7 4", "2 4", "9 3 2 3")
@@ -55,16 +56,17 @@ def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[f
     left, right = min(x for x, _ in every), max(x for x, _ in every)
     low, high = _padded(min(y for _, y in every), max(y for _, y in every))
     right = right if right > left else left + 1
+    edge = max(LEFT, 10 + DIGIT * max(len(f"{value:g}") for value in ticks(low, high)))
 
     def place(x: float, y: float) -> tuple[float, float]:
         across, up = (x - left) / (right - left), (y - low) / (high - low)
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        return edge + across * (WIDTH - edge - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
     parts = []
     for value in ticks(low, high):
         y = place(left, value)[1]
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+        parts.append(f'<line class="grid" x1="{edge}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{edge - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
     for value in ticks(left, right, 6):
         parts.append(f'<text x="{place(value, low)[0]:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{value:g}</text>')
     for seam in seams:
@@ -82,9 +84,9 @@ def curves(title: str, lines: Sequence[Line], *, x_label: str, seams: Sequence[f
             parts += [f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
         if legend:
             y = HEIGHT + LEGEND * (index + 0.5)
-            parts.append(f'<line class="curve {kind}" stroke-dasharray="{dash}" x1="{LEFT}" x2="{LEFT + 44}" y1="{y}" y2="{y}"/>')
-            parts.append(f'<text x="{LEFT + 54}" y="{y + 4}">{escape(line.name)}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
+            parts.append(f'<line class="curve {kind}" stroke-dasharray="{dash}" x1="{edge}" x2="{edge + 44}" y1="{y}" y2="{y}"/>')
+            parts.append(f'<text x="{edge + 54}" y="{y + 4}">{escape(line.name)}</text>')
+    parts.append(f'<text x="{(edge + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
     return _svg(title, HEIGHT + LEGEND * len(lines) * legend, parts)
 
 

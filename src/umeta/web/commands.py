@@ -19,6 +19,7 @@ FLAGS = {
     "n_splits": "--splits",
     "image_size": "--image-size",
     "norm": "--norm",
+    "outer": "--outer",
 }
 
 

@@ -57,7 +57,7 @@ def _result(report: ReturnReport) -> dict[str, Any]:
     title = f"mean return on {report.benchmark} over episodes of adaptation"
     return {
         "report": report,
-        "lines": [(row, [{point.episodes: point for point in row.curve}.get(n) for n in report.budgets]) for row in report.rows],
+        "lines": [(row, [row.within(n) for n in report.budgets]) for row in report.rows],
         "chart": curves(title, lines, x_label="episodes of adaptation", legend=True),
         "maps": _maps(report),
         "sooner": [(row, row.episodes_for(report.rows[0].best.mean)) for row in report.rows[1:]],

@@ -143,8 +143,21 @@ def test_unknown_names_have_neighbors():
         make_process("HalfCheeta-v5")
     with pytest.raises(InputError, match="did you mean PointNav-v0"):
         make_process("PointNaf-v0")
-    with pytest.raises(InputError, match="no environment 'no_such_module:X-v0'"):
+    with pytest.raises(InputError, match=r"importing no_such_module failed: ModuleNotFoundError: .*; the module must be installed"):
         make_process("no_such_module:X-v0")
+
+
+def test_a_module_registers_the_environment_that_is_asked_for(tmp_path, monkeypatch):
+    text = "import gymnasium\n\ngymnasium.register('Registered-v0', 'gymnasium.envs.classic_control:PendulumEnv', max_episode_steps=7)\n"
+    (tmp_path / "that_registers.py").write_text(text)
+    (tmp_path / "that_breaks.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    process = make_process("that_registers:Registered-v0")
+    assert process.name == "that_registers:Registered-v0" and process.horizon == 7
+    with pytest.raises(InputError, match=r"no environment 'that_registers:Registred-v0'; did you mean Registered-v0"):
+        make_process("that_registers:Registred-v0")
+    with pytest.raises(InputError, match=r"importing that_breaks failed: ZeroDivisionError"):
+        make_process("that_breaks:X-v0")
 
 
 def test_without_gymnasium_the_extra_is_named(monkeypatch):

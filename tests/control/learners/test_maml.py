@@ -9,6 +9,7 @@ from umeta.control.envs.grid.env import Grid
 from umeta.control.envs.point_nav.env import PointNav
 from umeta.control.learners.inner import InnerLoop, of_every_task
 from umeta.control.learners.maml import Maml
+from umeta.control.nets.policy import CategoricalPolicy, mlp
 from umeta.control.reward import RewardDistribution
 from umeta.core.loop import Pace, meta_train
 
@@ -27,8 +28,17 @@ def directions(n, rng):
 TASKS = RewardDistribution(along, directions)
 
 
+FREE = RewardDistribution(lambda w, s, a, t: (t * w[:, None, None]).sum(-1), lambda k, r: torch.randn(k, 4, generator=r.torch()))
+
+
 def in_double(weights):
     return {name: value.detach().double() for name, value in weights.items()}
+
+
+def doubled(judged):
+    fields = {name: value for name, value in vars(judged.episodes).items() if value.is_floating_point()}
+    episodes = replace(judged.episodes, **in_double(fields))
+    return replace(judged, advantage=judged.advantage.double(), log_prob=judged.log_prob.double(), episodes=episodes)
 
 
 @pytest.mark.parametrize("first_order", [False, True])
@@ -37,18 +47,7 @@ def test_the_meta_gradient_is_that_of_the_adapted_objective(rng, first_order):
     state = learner.init(rng)
     tasks = TASKS.sample_batch(rng, 2)
     judged = learner._practice(state.modules["policy"].weights, learner._rates(state), tasks, rng)
-    judged = [
-        replace(
-            one,
-            advantage=one.advantage.double(),
-            log_prob=one.log_prob.double(),
-            episodes=replace(
-                one.episodes,
-                **{name: getattr(one.episodes, name).double() for name in ("observation", "action", "reached")},
-            ),
-        )
-        for one in judged
-    ]
+    judged = [doubled(one) for one in judged]
     rates = {name: torch.tensor(0.7).double() for name in learner._rates(state)}
     shared = {name: value.requires_grad_() for name, value in in_double(state.modules["policy"].weights).items()}
     loss = learner._outer_loss(shared, rates, judged)
@@ -63,6 +62,58 @@ def test_the_meta_gradient_is_that_of_the_adapted_objective(rng, first_order):
         slope = (values[0] - values[1]) / (2 * step)
         wrong.append(abs(gradients[name][index].item() - slope) / max(abs(slope), 1e-3))
     assert (max(wrong) > 0.01) if first_order else (max(wrong) < 1e-3), wrong
+
+
+@pytest.mark.parametrize("process", [POINT, Grid(3, 3)], ids=lambda one: one.name)
+@pytest.mark.parametrize("learn_rates", [False, True])
+def test_a_trust_region_is_kept_and_gains(rng, process, learn_rates):
+    n = process.observation.n
+    tasks = RewardDistribution(FREE.family, lambda k, r: torch.randn(k, n, generator=r.torch()))
+    learner = Maml(process, InnerLoop(lr=0.3, n_episode=6, n_steps=2), learn_rates=learn_rates, outer="trpo", max_kl=0.004)
+    state, batch = learner.init(rng), tasks.sample_batch(rng, 5)
+    net = state.modules["policy"]
+    judged = learner._practice(net.weights, learner._rates(state), batch, rng)
+    last = judged[-1].episodes
+
+    def adapted():
+        return learner._adapted(net.weights, learner._rates(state), judged, differentiable=False)[-1]
+
+    def gain():
+        ratio = (learner.policy.log_prob(adapted(), last.observation, last.action) - judged[-1].log_prob).exp()
+        return (ratio * judged[-1].advantage).mean().item()
+
+    old, before = adapted(), gain()
+    returned = learner._by_trust_region(state, net, judged)
+    moved = learner.policy.divergence(old, adapted(), last.observation).mean().item()
+    assert returned == pytest.approx(-before, abs=1e-5)
+    assert gain() > before + 1e-3 and 0.001 < moved <= 0.004 + 1e-6, (before, gain(), moved)
+
+
+def test_the_step_of_a_trust_region_is_the_exact_one_of_a_small_network(rng, monkeypatch):
+    """The Fisher matrix written out: outer products of the slopes of each mean, through the inner step, solved exactly."""
+    monkeypatch.setattr(Maml, "policy", property(lambda self: CategoricalPolicy(4, 5, (2,))))
+    learner = Maml(Grid(2, 2, horizon=3), InnerLoop(lr=0.5, n_episode=3), outer="trpo", max_kl=1e-4)
+    state = learner.init(rng)
+    net, tasks = state.modules["policy"], FREE.sample_batch(rng, 3)
+    judged = [doubled(one) for one in learner._practice(net.weights, learner._rates(state), tasks, rng)]
+    net.double()
+    leaves, last = list(net.parameters()), judged[-1].episodes
+    start = torch.cat([leaf.detach().flatten() for leaf in leaves])
+    log_p = mlp(learner._adapted(net.weights, learner._rates(state), judged)[-1], last.observation).log_softmax(-1)
+    fisher = torch.zeros(len(start), len(start), dtype=torch.float64)
+    for one in log_p.reshape(-1, 5):
+        for choice in one:
+            slope = torch.cat([g.flatten() for g in torch.autograd.grad(choice, leaves, retain_graph=True)])
+            fisher += choice.exp().detach() * torch.outer(slope, slope) / log_p[..., 0].numel()
+    ratio = log_p.gather(-1, last.action[..., None])[..., 0]
+    gain = ((ratio - ratio.detach()).exp() * judged[-1].advantage).mean()
+    slopes = torch.cat([g.flatten() for g in torch.autograd.grad(gain, leaves)])
+    natural = torch.linalg.solve(fisher + 1e-5 * torch.eye(len(start)), slopes)
+    learner._by_trust_region(state, net, judged)
+    step = torch.cat([leaf.detach().flatten() for leaf in leaves]) - start
+    assert (0.5 * step @ fisher @ step).item() == pytest.approx(1e-4, rel=0.4)
+    cosine = torch.dot(fisher @ step, natural) / ((step @ fisher @ step) * (natural @ fisher @ natural)).sqrt()
+    assert cosine > 0.95, cosine
 
 
 def test_practice_and_outer_loss_take_the_same_inner_step(rng):

@@ -46,6 +46,20 @@ def test_gaussian_density_is_that_of_torch(rng):
     torch.testing.assert_close(policy.best(weights, seen), center + half * mean)
 
 
+def test_divergences_are_those_of_torch(rng):
+    seen = torch.randn(2, 4, 5, 3, generator=rng.torch())
+    for policy in (GaussianPolicy(3, BOX, (8,)), CategoricalPolicy(3, 4, (8,))):
+        old, new = of_tasks(policy, rng, 2), of_tasks(policy, rng.fork("new"), 2)
+        if "log_std" in new:
+            new["log_std"] = new["log_std"] + torch.tensor([[0.3, -0.2], [0.1, 0.4]])
+            was, now = (Normal(mlp(w, seen), w["log_std"].exp()[:, None, None]) for w in (old, new))
+            expected = torch.distributions.kl_divergence(was, now).sum(-1)
+        else:
+            expected = torch.distributions.kl_divergence(*(Categorical(logits=mlp(w, seen)) for w in (old, new)))
+        torch.testing.assert_close(policy.divergence(old, new, seen), expected)
+        assert policy.divergence(old, old, seen).abs().max() < 1e-6
+
+
 def test_gaussian_draws_spread_as_the_bounds_do(rng):
     policy = GaussianPolicy(1, Box((-0.1, -math.inf), (0.1, math.inf)), (4,), first_std=0.5)
     draws = policy.sample(policy.init(rng), torch.zeros(1, 20_000, 1), rng.torch())[0]

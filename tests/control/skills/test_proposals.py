@@ -7,6 +7,7 @@ import torch
 
 from umeta.control.envs.grid.env import Grid
 from umeta.control.envs.point_nav.env import PointNav
+from umeta.control.reward import RewardTasks
 from umeta.control.skills.catalog import OBJECTIVES
 from umeta.control.skills.continuous import evenly_in_cube, evenly_on_sphere, told_from_batch
 from umeta.control.skills.dads import Dads
@@ -54,7 +55,7 @@ def test_every_objective_finds_skills_with_either_kind_of_action_and_comes_back_
     assert any(not torch.equal(value, before[name]) for name, value in state.modules["model"].state_dict().items())
     skills = discovery.export(state)
     tasks = skills.tasks.sample_batch(rng, 4)
-    episodes = skills.run(tasks.parameter, 2, rng)
+    episodes = skills.run(objective.draw(skills.model, 4, rng), 2, rng)
     rewards = tasks.rewards(process, episodes)
     assert rewards.shape == (4, 2, 4) and not rewards.requires_grad
     again = discovery.restore(skills.tensors())
@@ -153,6 +154,25 @@ def test_metra_has_steps_of_length_1_at_most_and_rewards_the_way_along_a_skill(r
     against = objective.reward(model, process, straight(-CROSS), skill)
     assert against.mean() < -0.5
     assert objective.measure(model, process, straight(CROSS), skill)["information"] > 1
+
+
+def test_metra_makes_tasks_of_places_along_the_whole_way_and_pays_for_being_there(rng):
+    """Skills are at the wall after six of fifty steps and stay; places are no less spread over the way there."""
+    objective, n_step = Metra(), 50
+    steps = torch.arange(n_step + 1).clamp_max(6)[:, None] * 0.08
+    states = (CROSS[:, None, None] * steps).expand(-1, 2, -1, -1)
+    episodes = Trajectories(states[:, :, :-1], torch.zeros(4, 2, n_step, 2), states[:, :, 1:], torch.ones(4, 2, n_step, dtype=torch.bool))
+    process = PointNav(horizon=n_step)
+    model = objective.model(process, rng)
+    objective.loss(model, process, episodes, CROSS)
+    places = objective.draw_tasks(model, 2000, rng)
+    far = (places * 0.5).norm(dim=-1) / 0.48
+    assert torch.bincount((far * 6).round().long(), minlength=7)[1:].min() > 0.1 * len(places)
+    tasks = RewardTasks(objective.family(model, process), process.feature(torch.tensor([[0.16, 0.0], [0.48, 0.0]])))
+    earned = tasks.rewards(process, episodes[torch.tensor([0, 0])])
+    assert earned[:, 0].argmax(-1).tolist() == [1, 5] and abs(earned.max()) < 1e-6
+    by_hand = model(process.feature(torch.tensor([[0.08, 0.0], [0.16, 0.0]])))
+    assert earned[0, 0, 0].item() == pytest.approx(-(by_hand[0] - by_hand[1]).norm().item(), abs=1e-5)
 
 
 def test_discrete_skills_of_metra_are_centered(rng):

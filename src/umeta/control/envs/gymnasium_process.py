@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import importlib
 import signal
 import threading
 import warnings
@@ -339,9 +340,17 @@ def gymnasium_process(name: str, own_names: tuple[str, ...] = ()) -> GymnasiumPr
 
 
 def _spec(gymnasium: Any, name: str, own_names: tuple[str, ...]) -> Any:
+    module, _, own = name.rpartition(":")
     try:
-        return copy.deepcopy(gymnasium.spec(name))
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        if module:
+            importlib.import_module(module)
+    except Exception as error:
+        raise InputError(
+            f"{name} cannot be made: importing {module} failed: {_told(error)}; the module must be installed, or its folder in PYTHONPATH"
+        ) from error
+    try:
+        return copy.deepcopy(gymnasium.spec(own))
+    except gymnasium.error.Error as error:
         near = difflib.get_close_matches(name, [*own_names, *gymnasium.registry], n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(own_names)}, and those of gymnasium"
         raise InputError(f"there is no environment {name!r}; {hint}") from error

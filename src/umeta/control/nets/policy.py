@@ -72,6 +72,10 @@ class Policy(Protocol):
         """Return the entropy of the action in nats; gradients flow to the weights."""
         ...
 
+    def divergence(self, old: Weights, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Float[Tensor, "n_task *batch"]:
+        r"""Return $\mathrm{KL}(\pi_\text{old} \| \pi)$ of the action in nats; gradients flow to both weights."""
+        ...
+
 
 @dataclass(frozen=True)
 class GaussianPolicy:
@@ -135,6 +139,12 @@ class GaussianPolicy:
         std = self._std(weights, observation.ndim)
         return (std.log() + 0.5 * math.log(2 * math.pi * math.e)).sum(-1).expand(observation.shape[:-1])
 
+    def divergence(self, old: Weights, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Float[Tensor, "n_task *batch"]:
+        r"""Return $\mathrm{KL}(\pi_\text{old} \| \pi)$ in nats; gradients flow to both weights."""
+        was, std = self._std(old, observation.ndim), self._std(weights, observation.ndim)
+        apart = mlp(old, observation) - mlp(weights, observation)
+        return ((std / was).log() + (was.square() + apart.square()) / (2 * std.square()) - 0.5).sum(-1)
+
 
 @dataclass(frozen=True)
 class CategoricalPolicy:
@@ -174,6 +184,11 @@ class CategoricalPolicy:
         """Return the entropy in nats."""
         log_p = F.log_softmax(mlp(weights, observation), -1)
         return -(log_p.exp() * log_p).sum(-1)
+
+    def divergence(self, old: Weights, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Float[Tensor, "n_task *batch"]:
+        r"""Return $\mathrm{KL}(\pi_\text{old} \| \pi)$ in nats; gradients flow to both weights."""
+        was, log_p = (F.log_softmax(mlp(one, observation), -1) for one in (old, weights))
+        return (was.exp() * (was - log_p)).sum(-1)
 
 
 def make_policy(n_observation: int, action: Space, *, hidden: tuple[int, ...] = (64, 64)) -> Policy:

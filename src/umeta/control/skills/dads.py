@@ -92,6 +92,8 @@ class Dads:
         """Return points of the cube."""
         return evenly_in_cube(n, self.n_dim, rng)
 
+    draw_tasks = draw
+
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_dim"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:

@@ -39,9 +39,9 @@ class Skills:
 
     @property
     def tasks(self) -> RewardDistribution:
-        """The skills as tasks to practice on: the first waist."""
+        """The tasks to practice on that the skills make: the first waist."""
         family = self.objective.family(self.model, self.process)
-        return RewardDistribution(family, lambda n, rng: self.objective.draw(self.model, n, rng))
+        return RewardDistribution(family, lambda n, rng: self.objective.draw_tasks(self.model, n, rng))
 
     def run(self, skill: Tensor, n_episode: int, rng: Rng) -> Trajectories:
         """Run episodes of each skill, [n_task, n_condition]."""

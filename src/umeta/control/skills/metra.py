@@ -19,31 +19,52 @@ from umeta.control.trajectory import Trajectories
 from umeta.core.rng import Rng
 from umeta.functional.skills import displacement_reward, step_slack
 
+N_PLACES = 256
+GOLDEN = (math.sqrt(5) - 1) / 2
+
 
 class Representation(nn.Module):
-    """A map of features in which a step is at most 1 long, and what a longer step costs.
+    """A map of features in which a step is at most 1 long, what a longer step costs, and places that skills pass.
 
     Args:
         net: The map.
         price: First value of the dual variable.
+        n_feature: Features.
     """
 
-    def __init__(self, net: Net, price: float) -> None:
+    passed: Float[Tensor, "n_place n_feature"]
+
+    def __init__(self, net: Net, price: float, n_feature: int) -> None:
         super().__init__()
         self.net = net
         self.log_price = nn.Parameter(torch.tensor(math.log(price)))
+        self.register_buffer("passed", torch.zeros(N_PLACES, n_feature))
 
     def forward(self, feature: Float[Tensor, "*batch n_feature"]) -> Float[Tensor, "*batch n_dim"]:
         """Return the place of features in the representation."""
         return self.net(feature)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def remember(self, feature: Float[Tensor, "n_episode n_seen n_feature"]) -> None:
+        """Keep states that episodes pass, evenly spread over the way from their first state to the one that is furthest from it.
+
+        Spread over time they would be those where skills end, which they reach soon and do not leave.
+        """
+        chosen = torch.linspace(0, len(feature) - 1, len(self.passed), device=feature.device).round().long()
+        share = (torch.arange(len(chosen), device=feature.device) * GOLDEN) % 1
+        way = self(feature[chosen])
+        far = (way - way[:, :1]).norm(dim=-1)
+        first = (far >= share[:, None] * far.amax(-1, keepdim=True)).int().argmax(-1)
+        self.passed.copy_(feature[chosen, first])
 
 
 @dataclass(frozen=True)
 class Metra:
     r"""Reward skill $z$ with $(\phi(s') - \phi(s))^\top z$, where $\phi$ learns to make that large while no step gets longer than 1.
 
-    Skills are directions of length 1, or with `discrete` one of $d$ choices, one-hot and centered. As a task a skill has the same reward,
-    which over an episode adds up to the way from its first to its last state.
+    Skills are directions of length 1, or with `discrete` one of $d$ choices, one-hot and centered. A task is to be at a place $g$ that
+    skills pass, with the reward $-\lVert \phi(s') - \phi(g) \rVert$: the time to get there. The skills' own reward makes poor tasks: over
+    an episode it adds up to the way from the first to the last state, so that it tells nothing of most steps, and it never asks to stay.
 
     Attributes:
         n_dim: $d$, the dimension of $\phi$ and of skills.
@@ -53,7 +74,8 @@ class Metra:
 
     Source:
         Park et al. 2024, "METRA: Scalable Unsupervised RL with Metric-Aware Abstraction" (arXiv:2310.08887). Departures: PPO instead of
-        SAC; $\phi$ sees `process.feature`; the logarithm of the dual variable is what is learned, at the rate of $\phi$.
+        SAC; $\phi$ sees `process.feature`; the logarithm of the dual variable is what is learned, at the rate of $\phi$. The paper
+        practices on nothing; it reaches a goal without learning by the skill $\phi(g) - \phi(s)$.
     """
 
     n_dim: int = 2
@@ -69,7 +91,7 @@ class Metra:
 
     def model(self, process: ControlledProcess, rng: Rng) -> Representation:
         """Return the representation."""
-        return Representation(Net(mlp_weights((process.n_feature, *self.hidden, self.n_dim), rng.torch())), self.price)
+        return Representation(Net(mlp_weights((process.n_feature, *self.hidden, self.n_dim), rng.torch())), self.price, process.n_feature)
 
     def draw(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_dim"]:
         """Return directions."""
@@ -77,17 +99,29 @@ class Metra:
             return evenly_on_sphere(n, self.n_dim, rng)
         return (evenly(self.n_dim, n, rng) - 1 / self.n_dim) * self.n_dim / (self.n_dim - 1)
 
+    def draw_tasks(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_feature"]:
+        """Return features of places that skills pass."""
+        assert isinstance(model, Representation)
+        return model.passed[torch.randint(len(model.passed), (n,), generator=rng.torch())]
+
+    @torch.no_grad()
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_dim"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:
         """Return each step's way along its skill."""
-        return self.family(model, process)(skill, trajectories.observation, trajectories.action, trajectories.reached)
+        before, after = model(process.feature(trajectories.observation)), model(process.feature(trajectories.reached))
+        return displacement_reward(before, after, skill[:, None, None].expand_as(before))
 
     def loss(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_dim"]
     ) -> Float[Tensor, ""]:
-        """Return what the representation descends, and what the price of long steps does: each takes the other for a constant."""
+        """Return what the representation descends, and what the price of long steps does: each takes the other for a constant.
+
+        The places that the episodes pass are remembered.
+        """
         assert isinstance(model, Representation)
+        seen = torch.cat([trajectories.observation[:, :, :1], trajectories.reached], 2)
+        model.remember(process.feature(seen).flatten(0, 1))
         before, after = model(process.feature(trajectories.observation)), model(process.feature(trajectories.reached))
         alive, price = trajectories.alive, model.log_price.exp()
         along = displacement_reward(before, after, skill[:, None, None].expand_as(before))[alive].mean()
@@ -95,12 +129,12 @@ class Metra:
         return price * slack.detach() - (along + price.detach() * slack)
 
     def family(self, model: nn.Module, process: ControlledProcess) -> RewardFamily:
-        """Return the way of a step along the skill."""
+        """Return minus the distance in the representation from the state reached to the place."""
 
         @torch.no_grad()
-        def reward(skill: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-            before, after = model(process.feature(observation)), model(process.feature(reached))
-            return displacement_reward(before, after, skill.to(before.device)[:, None, None].expand_as(before))
+        def reward(place: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+            after: Tensor = model(process.feature(reached))
+            return -(after - model(place.to(reached.device))[:, None, None]).norm(dim=-1)
 
         return reward
 

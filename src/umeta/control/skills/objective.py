@@ -49,8 +49,12 @@ class SkillObjective(Protocol):
         """Return what the model descends on the same trajectories; gradients flow to the model."""
         ...
 
+    def draw_tasks(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_parameter"]:
+        """Return parameters of `n` tasks to practice on; in most ways to find skills they are skills, drawn by `draw`."""
+        ...
+
     def family(self, model: nn.Module, process: ControlledProcess) -> RewardFamily:
-        """Return the reward of a skill as a task, parameter [n_task, n_condition]: what is practiced on, and nothing else is kept."""
+        """Return the reward of a task, parameter [n_task, n_parameter]: what is practiced on, and nothing else is kept."""
         ...
 
     def measure(

@@ -92,6 +92,8 @@ class Smm:
         """Return skills, all equally often."""
         return evenly(self.n_skills, n, rng)
 
+    draw_tasks = draw
+
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_skills"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:

@@ -96,6 +96,8 @@ class Valor:
         n_active = int(model.n_active)
         return F.pad(evenly(n_active, n, rng), (0, self.n_skills - n_active))
 
+    draw_tasks = draw
+
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_skills"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:

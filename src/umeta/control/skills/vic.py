@@ -86,6 +86,8 @@ class Vic:
         assert isinstance(model, Options)
         return in_proportion(model.log_prior.detach().exp(), n, rng)
 
+    draw_tasks = draw
+
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_skills"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:

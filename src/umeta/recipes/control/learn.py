@@ -1,7 +1,7 @@
 """Knows how a run in an environment goes from skills to a learning procedure."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from umeta.recipes.route import PREFIX
 DEFAULT_S = 1200.0
 CLOSING_S = 3.0
 MEASURED_EPISODES = 20
-NEAR_CHANCE = 2.0
+NEAR_CHANCE, NEAR_NOTHING = 1 / 15, 0.1
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,17 @@ def learner_of(recipe: ControlRecipe, process: ControlledProcess) -> MetaLearner
         recipe.outer_lr,
         recipe.n_outer_steps,
         learn_rates=recipe.learn_rates,
+        outer=recipe.outer,
     )
+
+
+def why_not_told_apart(measured: Mapping[str, float | None]) -> str | None:
+    """Return the sign that skills are hardly different, or None: guesses near chance, or where nothing is guessed little information."""
+    accuracy, chance, information = (measured.get(name) for name in ("accuracy", "chance", "information"))
+    if accuracy is not None and chance is not None:
+        near = accuracy - chance < NEAR_CHANCE * (1 - chance)
+        return f"they are guessed right in {accuracy:.1%} of cases, by chance {chance:.1%}" if near else None
+    return f"{information:.2g} nats" if information is not None and information < NEAR_NOTHING else None
 
 
 class ControlLearning:
@@ -147,12 +157,9 @@ class ControlLearning:
         found["coverage"] = coverage(self.process, episodes)
         told = ", ".join(f"{name} {value:.3g}" for name, value in found.items() if value is not None)
         self.reporter.note(f"skills: {told}")
-        accuracy, chance = found.get("accuracy"), found.get("chance")
-        if skills.objective.trained and accuracy is not None and chance is not None and accuracy < NEAR_CHANCE * chance:
-            self.reporter.note(
-                f"skills cannot be told apart: they are guessed right in {accuracy:.1%} of states, by chance {chance:.1%}; "
-                "the rewards made of them mean little, give more time"
-            )
+        doubt = why_not_told_apart(found) if skills.objective.trained else None
+        if doubt is not None:
+            self.reporter.note(f"skills cannot be told apart: {doubt}; the rewards made of them mean little, give more time")
         return found
 
     def practice(self, tasks: RewardDistribution) -> ShippedProcedure:
@@ -244,7 +251,9 @@ def learn_control(
                 "seed": request.seed,
                 "steps": run.steps(),
                 "skills": measured,
-                "papers": list(request.recipe.papers),
+                "learner": request.recipe.learner,
+                "outer": request.recipe.outer if request.recipe.learner == "maml" else None,
+                "papers": [*request.recipe.papers, *(["schulman2015trpo"] if request.recipe.outer == "trpo" else [])],
                 "rewards_seen": {"meta_train": truth.name if truth else 0, "meta_val": 0},
                 "threads": torch.get_num_threads(),
             },

@@ -9,6 +9,11 @@ from umeta.control.learners.inner import InnerLoop
 from umeta.control.skills.ppo import Ppo
 from umeta.core.errors import InputError
 
+NOT_FOR_MEMORY = {
+    "valor": "its rewards are those of whole episodes, and a memory is told each step's",
+    "carml": "its tasks are made of episodes before and after a gradient step",
+}
+
 
 @dataclass(frozen=True)
 class ControlRecipe:
@@ -36,6 +41,10 @@ class ControlRecipe:
         outer_lr: Adam's first rate; it follows half a cosine to 0.
         n_outer_steps: Steps of the optimizer for each batch of episodes.
         learn_rates: Learn a rate for each weight (Meta-SGD).
+        outer: How the shared weights of "maml" move: "ppo", or "trpo" as published.
+
+    Raises:
+        InputError: The learner has no use for a setting, or for rewards of this kind.
     """
 
     name: str
@@ -58,6 +67,18 @@ class ControlRecipe:
     outer_lr: float = 3e-3
     n_outer_steps: int = 1
     learn_rates: bool = False
+    outer: Literal["ppo", "trpo"] = "ppo"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.learner != "rl2":
+            return
+        if self.objective in NOT_FOR_MEMORY:
+            raise InputError(f"{self.objective} cannot be practiced on by rl2, for {NOT_FOR_MEMORY[self.objective]}; take the learner maml")
+        unused = {"--first-order": self.inner.first_order, "--outer trpo": self.outer != "ppo", "learn_rates": self.learn_rates}
+        given = next((name for name, is_given in unused.items() if is_given), None)
+        if given is not None:
+            raise InputError(f"{given} is for recipes with MAML, and {self.name} learns by a memory (RL2); leave it out")
 
 
 PAPERS = ("gupta2018unsupervised", "finn2017maml", "rothfuss2019promp")
