@@ -111,7 +111,7 @@ def test_training_tells_characters_of_a_script_that_it_never_saw_better_than_its
     before = nearest_neighbor(deep.encoder(state, images), rng.fork("tasks"))
     state = fit(deep, images, Pace(100), rng, state=state)
     after = nearest_neighbor(deep.encoder(state, images), rng.fork("tasks"))
-    assert after > before + 0.04
+    assert after > before + 0.06  # views alone teach something: images shuffled over the clusters give 0.04
 
 
 def test_a_resumed_fit_is_the_straight_one(tiny_pool, rng, resumed):
