@@ -69,6 +69,27 @@ def test_resolve_fills_in_what_was_not_said():
     assert resolve("glyphs", steps=3).budget_s is None
 
 
+def test_nothing_is_changed_where_vectors_are_practiced_on_unless_asked_for():
+    recipe = get_recipe("cactus-protonets")
+    assert resolve("photos", recipe).recipe.augment == "affine"
+    assert resolve("photos", replace(recipe, practice_on="embedding")).recipe.augment == "none"
+    assert resolve("photos", replace(recipe, practice_on="embedding", augment="shifts")).recipe.augment == "shifts"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("default", {}, "recipes that cluster an embedding; default has none"),
+        ("psco", {}, "recipes that cluster an embedding; psco has none"),
+        ("cactus-maml", {"net": "resnet12"}, "leave out --net and --normalization"),
+        ("cactus-maml", {"normalization": "layer"}, "leave out --net and --normalization"),
+    ],
+)
+def test_what_cannot_practice_on_an_embedding_says_so(name, changes, message):
+    with pytest.raises(InputError, match=message):
+        resolve("photos", replace(get_recipe(name), practice_on="embedding", **changes))
+
+
 def test_every_recipe_is_named_as_it_is_called_and_cites_known_papers():
     for name, make in RECIPES.items():
         recipe = make()

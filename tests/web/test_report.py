@@ -98,7 +98,7 @@ def test_the_commands_can_be_parsed_and_give_what_differs_from_the_recipe(scored
         8,
         None,
     )
-    assert verb.clusters is None and verb.splits is None and not verb.first_order
+    assert (verb.clusters, verb.splits, verb.augment, verb.on) == (None, None, None, None) and not verb.first_order
     verb = parse(evaluate.split()[1:])
     assert (verb.on, verb.ways, verb.shots, verb.queries, verb.baselines) == ("glyphs", (5,), (1, 5), 15, True)
 

@@ -89,8 +89,7 @@ def request_of(verb: Learn) -> Request:
         "labeled_share": verb.labeled_share,
         "n_clusters": verb.clusters[0] if verb.clusters and len(verb.clusters) == 1 else verb.clusters,
         "n_partitions": verb.partitions,
-        # Views would have to go through the encoder at every step; asked for, they do.
-        "augment": verb.augment or ("none" if verb.on == "embedding" else None),
+        "augment": verb.augment,
         "practice_on": verb.on,
         "n_splits": verb.splits,
         "image_size": verb.image_size,
@@ -124,12 +123,6 @@ def request_of(verb: Learn) -> Request:
     if recipe.proposal != "clusters" and any(value is not None for value in clustering.values()):
         flag = next(flag for flag, value in clustering.items() if value is not None)
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
-    if verb.on == "embedding" and (recipe.proposal != "clusters" or recipe.learner not in ("protonets", "maml")):
-        raise InputError(
-            f"--on embedding is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say"
-        )
-    if verb.on == "embedding" and (verb.net or verb.normalization):
-        raise InputError("--on embedding practices an MLP on vectors; leave out --net and --normalization")
     if verb.splits is not None and (recipe.learner != "protonets" or recipe.objective != "episode"):
         raise InputError(f"--splits is for ProtoNets that score episodes; {recipe.name} does not")
     if verb.norm is not None and recipe.learner != "maml":

@@ -39,7 +39,8 @@ class Recipe:
         n_query: Query images per class.
         meta_batch_size: Tasks per step.
         augment: How views of practice images are made: a key of `VIEWS`, "latent-noise" or "latent-mix" to draw them from near the codes
-            of a VAE, "none" to leave them as they are, or "auto": "drawings" or "photos", by the images.
+            of a VAE, "none" to leave them as they are, or "auto": "drawings" or "photos", by the images. None takes "affine", and "none"
+            where vectors of an embedding are practiced on.
         metric: In which geometry ProtoNets' classes are points.
         objective: Of ProtoNets; see there.
         signed: Whether the network's last block neither rectifies nor pools, which suits cosines.
@@ -57,7 +58,7 @@ class Recipe:
         learn_rates: Whether every adapted number has a step size of its own that is meta-learned, as in Meta-SGD (MAML).
         net: "conv4", or "resnet12" for color (ProtoNets and MAML).
         practice_on: What ProtoNets and MAML see: "images", or vectors of the "embedding", whose frozen encoder becomes part of the
-            procedure; their network is then an MLP of two layers. Views of images, unless `augment` is "none", are embedded at every step.
+            procedure; their network is then an MLP of two layers. Views of images, if `augment` asks for any, are embedded at every step.
         width: Filters of the network's first block; None takes 64, and 32 in MAML's Conv4. A ResNet-12 widens by 2.5, 5 and 10. Of an
             MLP the units of each layer; None takes 128, and 64 in MAML's.
         normalization: Of a Conv4 (ProtoNets and MAML): "batch", "layer" or "none".
@@ -87,7 +88,7 @@ class Recipe:
     k_shot: int = 1
     n_query: int = 15
     meta_batch_size: int = 1
-    augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none", "auto"] = "affine"
+    augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none", "auto"] | None = None
     metric: Metric = field(default_factory=Metric)
     objective: Literal["episode", "pairs"] = "episode"
     signed: bool = False
@@ -114,6 +115,21 @@ class Recipe:
     clean_support: bool = False
     n_each: int = 1
     image_size: int | None = None
+
+    def settled(self) -> "Recipe":
+        """Return the recipe with what follows from its other settings filled in.
+
+        Raises:
+            InputError: Two settings contradict each other.
+        """
+        on_embedding = self.practice_on == "embedding"
+        if on_embedding and (self.proposal != "clusters" or self.learner not in ("protonets", "maml")):
+            raise InputError(
+                f"--on embedding is for recipes that cluster an embedding; {self.name} has none, give --recipe cactus-protonets, say"
+            )
+        if on_embedding and (self.net != "conv4" or self.normalization != "batch"):
+            raise InputError("--on embedding practices an MLP on vectors; leave out --net and --normalization")
+        return replace(self, augment=self.augment or ("none" if on_embedding else "affine"))
 
 
 def default() -> Recipe:

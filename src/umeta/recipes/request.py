@@ -85,6 +85,7 @@ class Plan:
             InputError: The pool is too small all the same; the message has the numbers that would work.
         """
         recipe = request.recipe
+        assert recipe.augment is not None, "the recipe of a request is settled"
         n, channels, side = len(cache.images), cache.images.shape[1], cache.images.shape[2]
         drawings = are_drawings(cache.images)
         if recipe.proposal == "none":
@@ -277,14 +278,18 @@ def resolve(
     steps: int | None = None,
     seed: int = 0,
 ) -> Request:
-    """Return a complete request; without a budget or steps, 20 minutes."""
+    """Return a complete request; without a budget or steps, 20 minutes.
+
+    Raises:
+        InputError: No such source, recipe or embedding, or settings that contradict each other; the message says what to give instead.
+    """
     if budget_s is not None and steps is not None:
         raise InputError("give --budget or --steps, not both")
     if budget_s is None and steps is None:
         budget_s = 1200.0
     if (budget_s is not None and budget_s <= 0) or (steps is not None and steps < 1):
         raise InputError("the budget must be positive and steps at least 1")
-    full = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    full = (get_recipe(recipe) if isinstance(recipe, str) else recipe).settled()
     made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
     if full.embedding not in (*EMBEDDERS, "pixels", "contrast") and not made_elsewhere and not is_outside(full.embedding):
         raise InputError(

@@ -15,6 +15,7 @@ FLAGS = {
     "embedding": "--embedding",
     "n_clusters": "--clusters",
     "n_partitions": "--partitions",
+    "practice_on": "--on",
     "augment": "--augment",
     "n_splits": "--splits",
     "image_size": "--image-size",
@@ -26,8 +27,9 @@ FLAGS = {
 def commands(run: Path, config: dict[str, Any], reports: Sequence[Report | ReturnReport]) -> list[str]:
     """Return the commands that lead to a run and its results, ready for a shell."""
     recipe = config["recipe"]
-    made = RECIPES.get(recipe["name"]) or CONTROL_RECIPES.get(recipe["name"])
-    usual = asdict(made()) if made else {}
+    of_images, of_control = RECIPES.get(recipe["name"]), CONTROL_RECIPES.get(recipe["name"])
+    made = of_images().settled() if of_images else of_control() if of_control else None
+    usual = asdict(made) if made else {}
     words = ["umeta", "learn", config["source"], "--out", str(run), "--recipe", recipe["name"]]
     words += ["--protocol", config["protocol"]] if config.get("protocol") else []
     words += ["--budget", f"{config['budget_s']:g}s"] if config["budget_s"] else ["--steps", str(config["steps"])]

@@ -27,6 +27,7 @@ MOST_IMAGES = 32_768
 LAST_SIDE = 4
 IMAGES_PER_DIM = 8
 EPSILON = 1e-5
+SOFTNESS = 30.0
 N_SHOWN = 10
 
 
@@ -52,7 +53,7 @@ class Trunk(nn.Module):
 
 
 class DeepClusterEncoder(nn.Module):
-    """The trained trunk, its principal components at unit variance, brought to length 1.
+    """The trained trunk, its principal components brought nearer to equal variance, at length 1.
 
     Args:
         config: Of the trunk.
@@ -116,9 +117,11 @@ class DeepCluster:
     Source:
         Caron et al. 2018 (arXiv:1807.05520): k-means on whitened components of length 1, images drawn uniformly over clusters, a new top
         layer after each clustering, empty clusters filled anew. Departures: the new top layer starts from the clusters' means, where
-        theirs starts at random and spends its first steps on finding them; a Conv4 instead of AlexNet or VGG; AdamW instead of SGD; a
+        theirs starts at random (see `start_from_means`); a Conv4 instead of AlexNet or VGG; AdamW instead of SGD; a
         clustering after so many steps instead of every epoch, of at most 32,768 images drawn for it; an empty cluster takes half of the
-        largest one, where theirs takes a noisy copy of a random center; no Sobel filter.
+        largest one, where theirs takes a noisy copy of a random center; no Sobel filter; components are scaled to the square root of
+        their spread, half-way to theirs of equal spread, which raised the least of 256 components to the weight of the first, and with it
+        noise (see `components`).
     """
 
     views: Literal["affine", "drawings", "photos"] = "drawings"
@@ -174,7 +177,7 @@ class DeepCluster:
         assignment, top = _held(state)
         chosen = np.sort(rng.fork("pool").numpy().permutation(len(images))[: len(assignment.chosen)])
         features = embed_all(quick(state.modules["trunk"].eval()), images[chosen])
-        mean, projection = whitening(features, self.n_dim)
+        mean, projection = components(features, self.n_dim)
         points = F.normalize((features - mean) @ projection, dim=1).numpy()
         kmeans = faiss.Kmeans(
             points.shape[1],
@@ -195,7 +198,7 @@ class DeepCluster:
         """Return the encoder of a trained state; its components are those of at most 32,768 images of the pool."""
         trunk = state.modules["trunk"].eval()
         assert isinstance(trunk, Trunk)
-        mean, projection = whitening(embed_all(trunk, images[:: -(-len(images) // MOST_IMAGES)]), self.n_dim)
+        mean, projection = components(embed_all(trunk, images[:: -(-len(images) // MOST_IMAGES)]), self.n_dim)
         tensors = {f"trunk.{key}": value for key, value in trunk.state_dict().items()} | {"mean": mean, "projection": projection}
         return DeepClusterEncoder.restore({"net": asdict(trunk.net.config), "n_dim": projection.shape[1]}, tensors)
 
@@ -218,26 +221,38 @@ def _held(state: ModuleState) -> tuple[Assignment, nn.Linear]:
 def start_from_means(top: nn.Linear, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> None:
     r"""Make a linear layer score clusters by $-\|f - c_k\|^2 / T$ up to what all share.
 
-    T is the mean squared distance of a point to its own center.
+    T is 30 times the mean squared distance of a point to its own center. The views that are classified next lie much farther from it than
+    the images that were clustered: with a T of once that distance the first loss was 30, where chance among 500 clusters is 6.2, and its
+    steps spoiled the network for good.
+
+    Source:
+        A departure from Caron et al. 2018 (arXiv:1807.05520), whose layer starts at random and spends its first steps on finding the
+        clusters. After 300 steps on Omniglot 5-way 1-shot nearest neighbor has 87.6 % with it, 85.4 from a random start, and 80.9 with a T
+        30 times smaller.
     """
     centers = prototypes(features, labels, top.out_features)
-    temperature = (features - centers[labels]).square().sum(1).mean().clamp_min(EPSILON)
+    temperature = SOFTNESS * (features - centers[labels]).square().sum(1).mean().clamp_min(EPSILON)
     top.weight.copy_(2 * centers / temperature)
     top.bias.copy_(-centers.square().sum(1) / temperature)
 
 
-def whitening(features: Float[Tensor, "n d"], n_dim: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "d m"]]:
-    """Return mean and principal directions, scaled so that the projected features have variance 1 in each.
+def components(features: Float[Tensor, "n d"], n_dim: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "d m"]]:
+    """Return mean and principal directions, scaled so that the projected features' standard deviation in each becomes its square root.
 
     At most `n_dim` directions and one for 8 images, since the spread along more is not known well, and none whose variance is below 1e-5 of
     the largest: scaled up, it would be noise.
+
+    Source:
+        Caron et al. 2018 (arXiv:1807.05520), section 3.4, which scales to variance 1. Training gathers what it teaches in the first
+        components, so that equal weight for all hides most of it: the same network after 300 steps on Omniglot has 87.6 % (5-way 1-shot
+        nearest neighbor) by these components and 73.7 at variance 1.
     """
     mean = features.mean(0)
     centered = (features - mean).double()
     values, vectors = torch.linalg.eigh(centered.T @ centered / len(features))
     most = max(min(n_dim, len(features) // IMAGES_PER_DIM), 2)
     kept = (values > EPSILON * values[-1]).nonzero()[:, 0].flip(0)[:most]
-    return mean, (vectors[:, kept] / values[kept].sqrt()).float()
+    return mean, (vectors[:, kept] / values[kept].pow(1 / 4)).float()
 
 
 def even_draw(labels: Int[Tensor, " n"], k: int, n_drawn: int, rng: Rng) -> Int[Tensor, " m"]:
