@@ -94,7 +94,7 @@ class Plan:
             channels=channels,
             side=side,
             n_clusters=0,
-            n_way=recipe.n_way,
+            n_way=recipe.n_way if recipe.proposal == "instances" else min(recipe.n_way, _most_ways(request)),
             n_query=recipe.n_query,
             n_turns=4 if recipe.proposal == "instances" and recipe.turns and drawings else 1,
             augment=("drawings" if drawings else "photos") if recipe.augment == "auto" else recipe.augment,
@@ -161,6 +161,16 @@ class Plan:
         return f"{images}{kinds}, {self.n_way}-way tasks with {queries}{views}{rounds}"
 
 
+def _most_ways(request: Request) -> int:
+    """Return how many classes the tasks have at most that the source is scored on; practice with more helps little and costs as much more.
+
+    Source:
+        Hsu et al. 2019 (arXiv:1810.02334) practice in as many ways as they test in: 20 on Omniglot, 10 on MNIST, 5 on miniImageNet, 2 on
+        CelebA.
+    """
+    return max(get_benchmark(request.source).ways) if request.source in benchmark_names() else request.recipe.n_way
+
+
 def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["pool", "stem", "stride"]:
     if recipe.downsample != "auto":
         return recipe.downsample
@@ -181,9 +191,12 @@ class ImageSizes(TypedDict, total=False):
 
 
 def image_sizes(request: Request) -> ImageSizes:
-    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps."""
+    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps.
+
+    Instances are many at a time, and a gradient learner goes through its network a dozen times a step, and fifty for every task scored.
+    """
     sizes = ImageSizes(image_size=request.recipe.image_size)
-    if request.recipe.proposal == "instances":
+    if request.recipe.proposal == "instances" or (request.recipe.learner == "maml" and request.recipe.practice_on == "images"):
         sizes["color_size"] = PHOTO_SIDE
         if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
             sizes["kept_up_to"] = PHOTO_SIDE
