@@ -128,6 +128,8 @@ class Plan:
         wanted = as_tuple(recipe.n_clusters)
         if min(wanted) < MIN_CLUSTERS:
             raise InputError(f"{min(wanted)} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
+        if max(wanted) > n and _chosen(recipe):
+            raise InputError(f"{max(wanted)} clusters are more than the {n} distinct images; use at most {max(n // 2, MIN_CLUSTERS)}")
 
         def fitting(queries: int) -> int:
             return n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries))
@@ -215,12 +217,16 @@ def cautions(request: Request, plan: Plan) -> list[str]:
             f"useful from {least_s:.0f} s"
         )
     asked, used = as_tuple(recipe.n_clusters), as_tuple(plan.n_clusters)
-    chosen = recipe.partition != "hyperplanes" and recipe.name in RECIPES and recipe.n_clusters != get_recipe(recipe.name).n_clusters
-    if chosen and plan.n_clusters and asked != used:
+    if _chosen(recipe) and plan.n_clusters and asked != used:
         told.append(
             f"{plan.n_images} images are too few for {' or '.join(map(str, asked))} clusters: there will be {' or '.join(map(str, used))}"
         )
     return told
+
+
+def _chosen(recipe: Recipe) -> bool:
+    """Return whether somebody asked for a number of clusters, and the partition has any."""
+    return recipe.partition != "hyperplanes" and recipe.name in RECIPES and recipe.n_clusters != get_recipe(recipe.name).n_clusters
 
 
 def as_tuple(n_clusters: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -202,8 +202,9 @@ class Learning:
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
             raise InputError(
-                f"a partition has only {fewest} clusters of {recipe.k_shot + plan.n_query} images, but tasks need 2; "
-                "the images are too few or too much alike: give more, or fewer --clusters"
+                f"a partition of {len(cache.images)} images has only {fewest} cluster{'' if fewest == 1 else 's'} of "
+                f"{recipe.k_shot + plan.n_query} or more, but tasks need 2; the images are too few or too much alike: "
+                "give more, other --clusters, or another --embedding"
             )
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment, weights)
 
