@@ -176,6 +176,16 @@ def test_attributes_that_do_not_fit_are_refused():
             AttributeImages(images, attributes)
 
 
+def test_a_packed_file_without_attributes_says_so(tmp_path, small):
+    write_packed(tmp_path, made_up((178, 218)))
+    with np.load(tmp_path / "celeba10k.npz") as arrays:
+        rest = {name: arrays[name] for name in arrays.files if name != "attr"}
+    np.savez(tmp_path / "celeba10k.npz", **rest)
+    assert len(Celeba(tmp_path).pool("packed10k")) > 0, "the pool needs none"
+    with pytest.raises(InputError, match=r"celeba10k\.npz has no array attr; it has .*jpeg.*; fetch it again"):
+        Celeba(tmp_path).split("packed10k", "meta_test")
+
+
 def test_bad_files_are_named(tmp_path, monkeypatch):
     benchmark = Celeba(tmp_path)
     with pytest.raises(InputError, match=r"celeba not found in .*no celeba10k\.npz.*--protocol cactus"):
@@ -192,7 +202,7 @@ def test_bad_files_are_named(tmp_path, monkeypatch):
         benchmark.split("cactus", "meta_test")
     attributes = tmp_path / "list_attr_celeba.txt"
     attributes.write_text(attributes.read_text().replace("000007.jpg", "x.jpg"))
-    with pytest.raises(InputError, match=r"000007\.jpg has no attributes"):
+    with pytest.raises(InputError, match=r"1 of 2 photos have no attributes, the first is 000007\.jpg; get"):
         benchmark.split("cactus", "meta_val")
     attributes.write_text(attributes.read_text() + "y.jpg 1 1\n")
     with pytest.raises(InputError, match=r"list_attr_celeba\.txt: a photo has other than 40 attributes"):

@@ -91,10 +91,56 @@ def test_a_run_that_was_stopped_is_gone_on_with_and_ends_the_same(made, tmp_path
     assert {key: value for key, value in line.items() if key != "minutes"} == {k: v for k, v in whole.items() if k != "minutes"}
 
 
-def test_other_terms_need_another_folder(made, umeta, tmp_path):
-    answer = umeta(*table(made, tasks=4))
+def test_rows_made_on_other_terms_are_kept_and_all_that_are_scored_stand_in_the_table(made, tmp_path, umeta):
+    out = shutil.copytree(made, tmp_path / "tables")
+    answer = umeta(*table(out, "--json", rows=("--rows", "pixels-linear"), tasks=4))
+    assert answer.code == 0, answer.err
+    told = [(line["row"], line["terms"]["n_tasks"], line["n_tasks"]) for line in answer.json["lines"]]
+    assert told == [("pixels-knn", 3, 3), ("pixels-linear", 4, 4), ("pixels-cactus-protonets", 3, 3)]
+    start = "umeta bench paper --benchmark glyphs --rows"
+    assert answer.json["commands"] == [
+        f"{start} pixels-knn pixels-cactus-protonets --steps 2 --seeds 1 --tasks 3",
+        f"{start} pixels-linear --steps 2 --seeds 1 --tasks 4",
+    ]
+    assert all(command in (out / "glyphs" / "table.md").read_text() for command in answer.json["commands"])
+
+
+def test_overwrite_makes_rows_of_other_terms_anew_and_leaves_the_runs_of_other_rows_alone(made, tmp_path, umeta, monkeypatch):
+    out = shutil.copytree(made, tmp_path / "tables")
+    rows = ("--rows", "pixels-cactus-protonets")
+    longer = ("bench", "paper", "--benchmark", "glyphs", *rows, "--steps", 3, "--seeds", 1, "--tasks", 3, "--out", out)
+    assert umeta(*longer, "--dry-run", "--json").json["rows"][0]["to_do"] == 0
+    assert umeta(*longer, "--dry-run", "--overwrite", "--json").json["rows"][0]["to_do"] == 1
+    answer = umeta(*longer, "--overwrite", "--json")
+    assert answer.code == 0, answer.err
+    assert [(line["row"], line["terms"]["steps"]) for line in answer.json["lines"]] == [("pixels-knn", 2), ("pixels-cactus-protonets", 3)]
+    runs = out / "glyphs" / "runs"
+    assert json.loads((runs / "pixels-cactus-protonets-seed0" / "config.json").read_text())["steps"] == 2
+    assert json.loads((runs / "pixels-cactus-protonets-seed0-3-steps" / "config.json").read_text())["steps"] == 3
+    assert not (runs / "embedding-pixels-seed0-3-steps").exists(), "nothing of pixels is trained, so any run has them"
+    monkeypatch.setattr(tabulate, "learn", None)  # would fail if it were called
+    assert umeta(*longer, "--overwrite", "--json").json == answer.json
+
+
+def test_a_row_of_an_earlier_version_has_the_terms_of_its_table(made, tmp_path, umeta):
+    out = shutil.copytree(made, tmp_path / "tables")
+    path = out / "glyphs" / "rows" / "pixels-knn-seed0.json"
+    row = json.loads(path.read_text())
+    terms = row.pop("terms")
+    path.write_text(json.dumps(row))
+    answer = umeta(*table(out))
+    assert answer.code == 1 and f"{path} does not say on what terms it was made" in answer.error
+    (out / "glyphs" / "terms.json").write_text(json.dumps(terms))
+    assert umeta(*table(out, "--json")).json == json.loads((made / "glyphs" / "table.json").read_text())
+    assert "terms" not in json.loads(path.read_text()) and json.loads((out / "glyphs" / "terms.json").read_text()) == terms
+
+
+def test_a_folder_is_of_one_table(made, umeta, tmp_path):
+    other = tmp_path / "mnist"
+    shutil.copytree(made / "glyphs", other)
+    answer = umeta("bench", "paper", "--benchmark", "mnist", "--out", tmp_path)
     assert answer.code == 2
-    assert answer.error.endswith("holds a table made on other terms (n_tasks was 3, now 4); give the same, or another --out")
+    assert answer.error == f"{other} holds the table of glyphs, not of mnist; choose another --out"
     (tmp_path / "glyphs").mkdir()
     (tmp_path / "glyphs" / "letter.txt").touch()
     assert umeta(*table(tmp_path)).error.endswith("exists and holds no table; choose another --out")

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -50,7 +51,7 @@ def test_several_k_are_planned_and_kept(umeta, source, tmp_path):
 
 def test_clusters_that_the_pool_does_not_allow_are_told(umeta, source, tmp_path):
     plan = ("learn", source, "--out", tmp_path / "run", *QUICK, *CACTUS, "--dry-run")
-    assert "240 images are too few for 8 or 900 clusters: there will be 8 or 20" in umeta(*plan, "--clusters", 8, 900).out
+    assert "240 images are too few for 8 or 240 clusters: there will be 8 or 20" in umeta(*plan, "--clusters", 8, 240).out
     assert "too few" not in umeta(*plan, "--clusters", 8, 12).out
     assert "too few" not in umeta(*plan).out
 
@@ -63,12 +64,31 @@ def test_clusters_that_the_pool_does_not_allow_are_told(umeta, source, tmp_path)
         (("--partition", "pixels"), "leave out --embedding pixels"),
         (("--clusters", "9", "0"), "--clusters must be at least 1"),
         (("--clusters", "9", "2"), "2 clusters are too few"),
+        (("--clusters", "9", "241"), "241 clusters are more than the 240 distinct images; use at most 120"),
+        (("--partition", "random", "--embedding", "acai", "--clusters", "900"), "900 clusters are more than the 240 distinct images"),
     ],
 )
 def test_what_a_partition_cannot_use(umeta, source, tmp_path, options, told):
     answer = umeta("learn", source, "--out", tmp_path / "run", *QUICK, *CACTUS, *options)
     assert answer.code == 2
     assert told in answer.error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("embedding", "told"),
+    [
+        (np.repeat(np.eye(2), [236, 4], 0), "a partition of 240 images has only 1 cluster of 6 or more, but tasks need 2"),
+        (np.ones((240, 4)), "all 240 embeddings are the same"),
+        (np.eye(239), "the embedding has shape [239, 239], but the pool has 240 images; give one row per image"),
+        (np.where(np.arange(240)[:, None] == 7, np.nan, 1.0), "1 of 240 rows hold NaN or infinite values, the first is row 7"),
+    ],
+)
+def test_an_embedding_that_makes_no_tasks_is_refused_with_numbers(umeta, source, tmp_path, embedding, told):
+    np.savez(tmp_path / "z.npz", embedding=embedding)
+    given = ("--recipe", "cactus-protonets", "--partitions", 1, "--embedding", tmp_path / "z.npz")
+    answer = umeta("learn", source, "--out", tmp_path / "run", *QUICK, *given)
+    assert answer.code == 2 and told in answer.error
     assert not (tmp_path / "run").exists()
 
 

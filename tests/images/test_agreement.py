@@ -50,3 +50,16 @@ def test_it_is_the_share_counted_by_hand_and_always_the_same(images):
         near.append([set(row.argsort(descending=True)[:k].tolist()) for row in (unit @ unit.T).fill_diagonal_(-2)])
     wanted = np.mean([len(a & b) / k for a, b in zip(*near, strict=True)])
     assert agreement(lambda x: x.flatten(1)) == pytest.approx(wanted) == agreement(lambda x: x.flatten(1))
+
+
+def test_its_cost_is_told_by_a_few_of_the_images(images, monkeypatch):
+    seen = []
+
+    def counted(batch):
+        seen.append(len(batch))
+        return batch.flatten(1)
+
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr("umeta.images.agreement.time.monotonic", lambda: next(clock))
+    assert Agreement(images, shifted, RNG).cost_s(counted) == 2.0 * 700 / 256
+    assert sum(seen) == 2 * 256

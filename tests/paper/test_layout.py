@@ -13,6 +13,7 @@ from umeta.paper.tabulate import Scored, Terms
 
 KNN = Entry("acai-knn", "nearest neighbor, ACAI", "cactus-protonets", "cactus", embedding="acai", method="acai knn")
 OURS = Entry("default", "umeta, default", "default", "cactus")
+TERMS = Terms("omniglot", 600.0, None, 1000)
 KNOWN = Published({"5w1s": 57.46, "5w5s": 81.16}, "cactus", "cactus")
 
 
@@ -20,7 +21,7 @@ def scored(row, seed, accuracies=(0.6, 0.8), **more):
     rows = [Row("x", 5, k_shot, 5, accuracy, 0.01, 1000, False) for k_shot, accuracy in zip((1, 5), accuracies, strict=True)]
     report = Report("omniglot", "cactus", seed, 0, {"meta_train": 0}, {}, tuple(rows))
     content = {"learn_s": 600.0, "score_s": 60.0, "threads": 2, "n_partitions": 0, "purity": None, "nmi": None, "settings": {}}
-    return Scored(row, seed, report, **(content | more))
+    return Scored(row, seed, more.pop("terms", TERMS), report, **(content | more))
 
 
 def cells(*pairs):
@@ -65,33 +66,56 @@ def test_a_line_has_ours_beside_the_published_and_all_that_it_takes_to_read_it()
 
 
 def test_the_page_is_written_as_markdown_csv_and_json(tmp_path):
-    terms = Terms("omniglot", 600.0, None, 1000)
     runs = [scored("acai-knn", 0, purity=0.25, nmi=0.5, n_partitions=100)]
-    page = Page.lay_out(terms, [OURS, KNN], runs, {"bigan-knn": "no embedding 'bigan'"}, {"default, seed 0": "it diverged"})
+    page = Page.lay_out("omniglot", [OURS, KNN], runs, {"bigan-knn": "no embedding 'bigan'"}, {"default, seed 0": "it diverged"})
     page.write(tmp_path)
     text = (tmp_path / "table.md").read_text()
-    assert (
-        "60.00 ±1.00 / 57.46 | 80.00 ±1.00 / 81.16 | within 2 points | cactus, 5 | 0 | no | 100 | 0.25 | 0.50 | 1000 | 1 | 10.0 x 2" in text
-    )
-    for told in ("10 minutes a row", "Hsu, Levine, Finn 2019", "- no embedding 'bigan': bigan-knn", "- default, seed 0: it diverged"):
+    assert "60.00 ±1.00 / 57.46 | 80.00 ±1.00 / 81.16 | within 2 points | cactus, 5 | 0 | no | 100 | 0.25 | 0.50 |" in text
+    assert "| 1000 | 1 | 10 min | 10.0 x 2 |" in text
+    command = "umeta bench paper --benchmark omniglot --rows acai-knn --budget-per-row 10m --seeds 1 --tasks 1000"
+    for told in (f"```\n{command}\n```\n", "Hsu, Levine, Finn 2019", "- no embedding 'bigan': bigan-knn", "- default, seed 0: it diverged"):
         assert told in text
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert [(row["kind"], row["accuracy"], row["published"], row["source"]) for row in rows] == [
         ("5w1s", "60.000", "57.46", "cactus"),
         ("5w5s", "80.000", "81.16", "cactus"),
     ]
+    assert (rows[0]["budget_s"], rows[0]["steps"]) == ("600.0", "")
     content = json.loads((tmp_path / "table.json").read_text())
     assert content["lines"][0]["cells"][0] == {"kind": "5w1s", "accuracy": 60.0, "ci95": 1.0, "published": 57.46}
+    assert content["commands"] == [command] and content["lines"][0]["terms"]["budget_s"] == 600.0
     assert content["sources"].keys() == {"cactus"} and content["lacking"] == {"bigan-knn": "no embedding 'bigan'"}
 
 
 def test_rows_keep_the_order_of_the_table_and_those_without_scores_are_left_out():
-    terms = Terms("omniglot", 600.0, None, 1000)
-    page = Page.lay_out(terms, [KNN, OURS, replace(OURS, name="psco")], [scored("default", 0), scored("acai-knn", 0)], {}, {})
+    page = Page.lay_out("omniglot", [KNN, OURS, replace(OURS, name="psco")], [scored("default", 0), scored("acai-knn", 0)], {}, {})
     assert [line.row for line in page.lines] == ["acai-knn", "default"]
     assert "other protocol: not stated" in page.lines[1].verdict
 
 
 def test_a_page_without_published_numbers_has_no_list_of_sources():
-    page = Page.lay_out(Terms("glyphs", None, 3, 10), [OURS], [scored("default", 0)], {}, {})
-    assert "Published numbers" not in page.markdown() and "3 steps a stage" in page.markdown()
+    page = Page.lay_out("glyphs", [OURS], [scored("default", 0, terms=Terms("glyphs", None, 3, 10))], {}, {})
+    assert "Published numbers" not in page.markdown() and "| 3 steps a stage |" in page.markdown()
+
+
+def test_rows_of_several_budgets_stand_in_one_table_each_with_its_own():
+    long = Terms("omniglot", 2700.0, None, 300, 1)
+    runs = [
+        scored("default", 0),
+        scored("acai-knn", 0),
+        scored("acai-knn", 1),
+        scored("default", 1, terms=long),
+        scored("default", 2, terms=long),
+    ]
+    page = Page.lay_out("omniglot", [KNN, OURS], runs, {}, {})
+    assert [(line.row, line.terms, line.seeds) for line in page.lines] == [
+        ("acai-knn", TERMS, (0, 1)),
+        ("default", TERMS, (0,)),
+        ("default", long, (1, 2)),
+    ]
+    assert page.commands() == [
+        "umeta bench paper --benchmark omniglot --rows acai-knn --budget-per-row 10m --seeds 2 --tasks 1000",
+        "umeta bench paper --benchmark omniglot --rows default --budget-per-row 10m --seeds 1 --tasks 1000",
+        "umeta bench paper --benchmark omniglot --rows default --budget-per-row 45m --seeds 3 --tasks 300 --threads 1",
+    ]
+    assert "| 45 min |" in page.markdown() and "minutes a row" not in page.markdown()

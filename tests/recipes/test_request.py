@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from umeta.core.errors import InputError
-from umeta.recipes.budget import seconds
+from umeta.recipes.budget import seconds, written
+from umeta.recipes.pacing import Stages
 from umeta.recipes.papers import BIBTEX, papers_used
 from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
 from umeta.recipes.request import Plan, cautions, image_sizes, read_source, resolve, typical_difference
@@ -49,6 +50,13 @@ def test_all_clusters_are_classes_where_that_many_were_asked_for_and_the_pool_al
     for n, expected in ((50_000, (10, 10, 15)), (200, (10, 10, 5)), (100, (8, 4, 5))):
         plan = Plan.fit(resolve("photos", recipe), pool(n))
         assert (plan.n_clusters, plan.n_way, plan.n_query) == expected
+
+
+@pytest.mark.parametrize(("source", "n_way"), [("omniglot", 20), ("mnist", 10), ("mini-imagenet", 5), ("celeba", 2), ("photos", 20)])
+def test_practice_has_no_more_classes_than_the_benchmark_is_scored_on(source, n_way):
+    assert Plan.fit(resolve(source, "cactus-maml"), pool(38_400)).n_way == n_way
+    assert Plan.fit(resolve(source, replace(get_recipe("cactus-maml"), n_way=2)), pool(38_400)).n_way == 2
+    assert Plan.fit(resolve(source, "protoclr"), noise(60)).n_way == 50, "instances are no classes of the benchmark"
 
 
 def test_a_pool_that_is_too_small():
@@ -211,6 +219,19 @@ def test_a_budget_too_short_to_be_of_use_is_told():
     assert cautions(request, Plan.fit(request, noise(99))) == []
 
 
+def test_a_length_of_time_is_written_as_it_is_read():
+    assert [written(one) for one in (300.0, 90.0, 7.5, 7200.0)] == ["5m", "90s", "7.5s", "120m"]
+    assert all(seconds(written(one)) == one for one in (300.0, 90.0, 7.5, 7200.0))
+
+
+def test_the_last_stage_ends_early_enough_for_what_follows(tmp_path):
+    run = SimpleNamespace(elapsed_s=20.0, remember=lambda key, make: make())
+    stages = Stages(resolve("x", budget_s=100.0), run, None, None, closing_s=1.0)
+    assert stages.pace("meta_train", None, 9.0).seconds == 70.0
+    assert stages.pace("embedding", 0.5).seconds == 30.0
+    assert Stages(resolve("x", steps=3), run, None, None).pace("meta_train", None, 9.0).n_steps == 3
+
+
 def test_a_misspelled_benchmark_is_asked_about_unless_it_is_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="source 'mini-imagnet' does not exist: did you mean 'mini-imagenet'"):
@@ -235,10 +256,16 @@ def test_an_oracle_of_many_labelings_takes_its_numbers_from_the_roomiest():
         ("default", {"budget_s": 6 * 3600.0}, {"image_size": None, "color_size": 42}),
         ("default", {"steps": 5}, {"image_size": None, "color_size": 42}),
         ("cactus-protonets", {"budget_s": 60.0}, {"image_size": None}),
+        ("cactus-maml", {"budget_s": 1800.0}, {"image_size": None, "color_size": 42, "kept_up_to": 42}),
     ],
 )
 def test_images_are_kept_small_where_the_budget_is(recipe, length, sizes):
     assert image_sizes(resolve("x", recipe, **length)) == sizes
+
+
+def test_a_gradient_learner_on_vectors_pays_nothing_for_large_images():
+    on_vectors = replace(get_recipe("cactus-maml"), practice_on="embedding")
+    assert image_sizes(resolve("x", on_vectors, budget_s=60.0)) == {"image_size": None}
 
 
 def test_an_encoder_of_others_sees_photos_at_its_usual_size_where_nobody_practices():

@@ -119,7 +119,10 @@ class Celeba:
         attributes = self._attributes(protocol)
         missing = [file for file in photos.files if file not in attributes]
         if missing:
-            raise InputError(f"{self.name}: {missing[0]} has no attributes; {_FETCH[protocol]}")
+            raise InputError(
+                f"{self.name}: {len(missing)} of {len(photos.files)} photos have no attributes, the first is {missing[0]}; "
+                f"{_FETCH[protocol]}"
+            )
         rows = np.array([attributes[file][ATTRIBUTES[name]] for file in photos.files], np.bool_)
         return AttributeImages(read_stacked(photos, SIDE, 3), rows)
 

@@ -103,6 +103,9 @@ def read_packed(path: Path, *names: str) -> tuple[tuple[str, ...], Callable[[int
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
+            lacking = [name for name in ("jpeg", "offset", "filename", *names) if name not in arrays.files]
+            if lacking:
+                raise InputError(f"{path} has no array {' or '.join(lacking)}; it has {', '.join(arrays.files) or 'none'}; fetch it again")
             jpeg, offset, files = arrays["jpeg"], arrays["offset"].tolist(), tuple(arrays["filename"].tolist())
             others = [arrays[name] for name in names]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

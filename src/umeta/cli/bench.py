@@ -28,7 +28,9 @@ class Paper:
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Threads; without it, as many as torch takes."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("tables")
-    """The table, its runs and its scores go to FOLDER/NAME; rows that are scored there are kept."""
+    """The table, its runs and its scores go to FOLDER/NAME; rows that are scored there are kept, each with its budget, and stay in it."""
+    overwrite: bool = False
+    """Make rows anew that were scored there with another budget, steps, tasks or threads."""
     dry_run: bool = False
     """Say which rows there are and the time that each will take, and stop."""
     json: bool = False

@@ -59,9 +59,9 @@ def run_bench(verb: Bench) -> int:
 
 def run_paper(verb: Paper) -> int:
     """Make a table, or with --dry-run say what it will take; returns 1 if a row failed."""
-    from umeta.paper.entry import available, by_lack
+    from umeta.paper.entry import available, by_lack, entries_of
     from umeta.paper.layout import Page
-    from umeta.paper.tabulate import Scored, Table, Terms, make_rows
+    from umeta.paper.tabulate import Table, Terms, make_rows
 
     if verb.budget_per_row is not None and verb.steps is not None:
         raise InputError("give --budget-per-row or --steps, not both")
@@ -76,22 +76,22 @@ def run_paper(verb: Paper) -> int:
     if verb.dry_run:
         from umeta.paper.forecast import forecast, told
 
-        expected = forecast(Table(folder, terms), entries, verb.seeds)
+        expected = forecast(Table(folder, terms, overwrite=verb.overwrite), entries, verb.seeds)
         say_json({"rows": [vars(row) for row in expected], "lacking": lacking}) if verb.json else say(told(terms, expected, lacking))
         return 0
-    page = Page(terms, (), lacking, {})
+    page = Page(verb.benchmark, (), lacking, {})
     with listening() as stop, reporting() as reporter:
         for lack, names in by_lack(lacking).items():
             reporter.note(f"left out, for this version of umeta has {lack}: {names}")
-        table = Table(folder, terms, reporter, stop)
+        table = Table(folder, terms, reporter, stop, verb.overwrite)
 
-        def written(scored: list[Scored], failed: dict[str, str]) -> None:
+        def write(failed: dict[str, str]) -> None:
             nonlocal page
-            page = Page.lay_out(terms, entries, scored, lacking, failed)
+            page = Page.lay_out(verb.benchmark, entries_of(verb.benchmark), table.scored(), lacking, failed)
             page.write(folder)
 
         try:
-            failed = make_rows(table, entries, verb.seeds, written)
+            failed = make_rows(table, entries, verb.seeds, write)
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved in {folder}, go on with the same command") from error
     say_json(page.to_json()) if verb.json else say(page.markdown())

@@ -122,7 +122,7 @@ def train(
         if not math.isfinite(metrics["loss"]):
             raise DivergedError(
                 f"the loss became {metrics['loss']} at step {position.step + 1}; a checkpoint saved before is kept, "
-                "try a smaller learning rate"
+                "try another --seed, or a smaller learning rate"
             )
         elapsed_s = time.monotonic() - began
         position = Position(position.step + 1, elapsed_s, pace.progress(position.step + 1, elapsed_s))

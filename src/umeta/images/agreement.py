@@ -1,6 +1,7 @@
 """Knows how far a learner has come without a label: how well two views of an image agree on which images are near it."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from umeta.images.episode import Augmentation
 from umeta.images.partition.neighbors import nearest
 
 AT_ONCE = 512
+TIMED = 256
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class Agreement:
         """Return the mean share, from `chance` to 1."""
         first, second = (nearest(self._embedded(encoder, self.rng.fork("view", view)), self.n_neighbors) for view in range(2))
         return float((first[:, :, None] == second[:, None, :]).any(-1).mean())
+
+    def cost_s(self, encoder: Encoder) -> float:
+        """Return about how many seconds a call will take, by one on a few of the images."""
+        few = replace(self, images=self.images[:TIMED])
+        began = time.monotonic()
+        few(encoder)
+        return (time.monotonic() - began) * len(self.images) / len(few.images)
 
     def _embedded(self, encoder: Encoder, rng: Rng) -> Tensor:
         batches = iter(range(0, len(self.images), AT_ONCE))

@@ -44,7 +44,7 @@ def forecast(table: Table, entries: Sequence[Entry], n_seeds: int) -> list[Expec
         learn_s, shared_s = table.seconds(entry)
         first = [seed for seed in missing if entry.embedding is not None and (entry.embedding, seed) not in trained]
         trained |= {(entry.embedding, seed) for seed in first if entry.embedding is not None}
-        first = [seed for seed in first if not table.finished(entry.embedder(), seed)]
+        first = [seed for seed in first if not table.embedded(entry, seed)]
         to_learn = [seed for seed in missing if not table.finished(entry, seed)]
         score_s = len(missing) * scoring_s(table.terms, entry)
         found.append(Expected(entry.name, entry.title, len(missing), len(to_learn) * learn_s, len(first) * shared_s, score_s))

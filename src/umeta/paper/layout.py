@@ -45,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table.
+    """One row of the table, as made on one set of terms.
 
     Attributes:
         row: The row's name.
@@ -59,6 +59,7 @@ class Line:
         n_query: Queries a class.
         n_tasks: Tasks of each kind.
         seeds: That were learned with.
+        terms: On which it was made.
         minutes: To learn, the mean over seeds, the embedding included.
         threads: That learned.
         n_partitions: Mean over seeds; 0 for none.
@@ -77,6 +78,7 @@ class Line:
     n_query: int
     n_tasks: int
     seeds: tuple[int, ...]
+    terms: Terms
     minutes: float
     threads: tuple[int, ...]
     n_partitions: float
@@ -89,7 +91,7 @@ def line_of(entry: Entry, scored: Sequence[Scored], known: Published | None) -> 
 
     Args:
         entry: Which row.
-        scored: At least one.
+        scored: At least one, all on the same terms.
         known: What was published.
     """
     kinds: dict[str, list[Row]] = {}
@@ -114,6 +116,7 @@ def line_of(entry: Entry, scored: Sequence[Scored], known: Published | None) -> 
         n_query=first.n_query,
         n_tasks=min(row.n_tasks for rows in kinds.values() for row in rows),
         seeds=tuple(sorted(one.seed for one in scored)),
+        terms=scored[0].terms,
         minutes=mean(one.learn_s for one in scored) / 60,
         threads=tuple(sorted({one.threads for one in scored})),
         n_partitions=mean(one.n_partitions for one in scored),
@@ -149,31 +152,42 @@ class Page:
     """The table as a whole.
 
     Attributes:
-        terms: What holds for all rows.
+        benchmark: Whose table.
         lines: Its rows.
         lacking: What this version of umeta lacks for rows that are left out, by name.
         failed: What became of rows that failed.
     """
 
-    terms: Terms
+    benchmark: str
     lines: tuple[Line, ...]
     lacking: Mapping[str, str]
     failed: Mapping[str, str]
 
     @classmethod
     def lay_out(
-        cls, terms: Terms, entries: Sequence[Entry], scored: Sequence[Scored], lacking: Mapping[str, str], failed: Mapping[str, str]
+        cls, benchmark: str, entries: Sequence[Entry], scored: Sequence[Scored], lacking: Mapping[str, str], failed: Mapping[str, str]
     ) -> "Page":
-        """Put scores into the order of the rows."""
-        known = published(terms.benchmark)
-        own = [(entry, [one for one in scored if one.row == entry.name]) for entry in entries]
-        return cls(terms, tuple(line_of(entry, some, known.get(entry.name)) for entry, some in own if some), lacking, failed)
+        """Put scores into the order of the rows; those of a row that were made on other terms are a line of their own."""
+        known = published(benchmark)
+        lines = []
+        for entry in entries:
+            own = [one for one in scored if one.row == entry.name]
+            for terms in dict.fromkeys(one.terms for one in own):
+                lines.append(line_of(entry, [one for one in own if one.terms == terms], known.get(entry.name)))
+        return cls(benchmark, tuple(lines), lacking, failed)
+
+    def commands(self) -> list[str]:
+        """Return the commands that make the table's rows, each with the rows of the same terms and seeds."""
+        rows: dict[tuple[Terms, int], list[str]] = {}
+        for line in self.lines:
+            rows.setdefault((line.terms, max(line.seeds) + 1), []).append(line.row)
+        return [terms.command(names, n_seeds) for (terms, n_seeds), names in rows.items()]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the table JSON-ready, with the sources of what was published."""
+        """Return the table JSON-ready, with the sources of what was published, and the commands."""
         used = {line.published.source for line in self.lines if line.published is not None}
         cited = {key: asdict(source) for key, source in sources().items() if key in used}
-        return asdict(self) | {"sources": cited}
+        return asdict(self) | {"sources": cited, "commands": self.commands()}
 
     def write(self, folder: Path) -> None:
         """Write `table.json`, `table.csv` and `table.md`."""
@@ -183,28 +197,42 @@ class Page:
         tail = ("n_partitions", "purity", "nmi")
         with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*names, *tail, "threads", "seeds", "kind", "accuracy", "ci95", "published", "published_protocol", "source"])
+            writer.writerow(
+                [
+                    *names,
+                    *tail,
+                    "budget_s",
+                    "steps",
+                    "threads",
+                    "seeds",
+                    "kind",
+                    "accuracy",
+                    "ci95",
+                    "published",
+                    "published_protocol",
+                    "source",
+                ]
+            )
             for line in self.lines:
                 head = [getattr(line, name) for name in (*names, *tail)]
                 of = ["", ""] if line.published is None else [line.published.protocol, line.published.source]
                 for cell in line.cells:
-                    counts = ["/".join(map(str, line.threads)), len(line.seeds)]
+                    counts = [line.terms.budget_s, line.terms.steps, "/".join(map(str, line.threads)), len(line.seeds)]
                     writer.writerow([*head, *counts, cell.kind, f"{cell.accuracy:.3f}", f"{cell.ci95:.3f}", cell.published, *of])
 
     def markdown(self) -> str:
         """Return the table and what a reader must know of it."""
-        terms = self.terms
-        length = f"{terms.steps} steps a stage" if terms.steps is not None else f"{(terms.budget_s or 0) / 60:g} minutes a row"
         lines = [
-            f"# The tables of the papers: {terms.benchmark}",
+            f"# The tables of the papers: {self.benchmark}",
             "",
-            f"Accuracy in %, ours ± 95 % interval (over seeds; with one seed over tasks) / published; {length}, the embedding included.",
-            "Purity and NMI of the partitions are computed from true classes, which no learner saw.",
+            "Accuracy in %, ours ± 95 % interval (over seeds; with one seed over tasks) / published. Budget and minutes are those to learn",
+            "a row with one seed, its embedding included. Purity and NMI of partitions are by true classes, which no learner saw.",
             "",
+            *(["```", *self.commands(), "```", ""] if self.lines else []),
         ]
         kinds = list(dict.fromkeys(cell.kind for line in self.lines for cell in line.cells))
         head = ["row", *kinds, "verdict", "protocol, queries", "labels seen", "transductive", "partitions", "purity", "NMI"]
-        head += ["tasks", "seeds", "minutes x threads", "source"]
+        head += ["tasks", "seeds", "budget", "minutes x threads", "source"]
         lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         lines += ["| " + " | ".join(_cells(line, kinds)) + " |" for line in self.lines]
         told = sources()
@@ -238,6 +266,7 @@ def _cells(line: Line, kinds: Sequence[str]) -> list[str]:
         *shares,
         str(line.n_tasks),
         str(len(line.seeds)),
+        line.terms.length,
         f"{line.minutes:.1f} x {'/'.join(map(str, line.threads))}",
         "" if line.published is None else line.published.source,
     ]

@@ -10,13 +10,15 @@ import faiss
 import torch
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_json
+from umeta.artifacts.run import is_run
 from umeta.benchmarks.benchmark import get_benchmark
 from umeta.benchmarks.quality import classes_of, mean_agreement
-from umeta.core.errors import InputError, InterruptedRunError, UmetaError
+from umeta.core.errors import ArtifactError, InputError, InterruptedRunError, UmetaError
 from umeta.core.progress import Quiet, Reporter
 from umeta.evaluation.report import Report
 from umeta.images.cache import ImageCache
 from umeta.paper.entry import UNTRAINED, Entry
+from umeta.recipes.budget import written
 from umeta.recipes.learn import learn
 from umeta.recipes.request import Request, resolve
 from umeta.recipes.score import Question, score
@@ -27,7 +29,7 @@ TERMS = "terms.json"
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds for all rows of a table.
+    """On what terms a row was made; those of one table may differ.
 
     Attributes:
         benchmark: Whose table.
@@ -43,6 +45,18 @@ class Terms:
     n_tasks: int
     threads: int | None = None
 
+    @property
+    def length(self) -> str:
+        """How long a row learns, in words."""
+        return f"{self.steps} steps a stage" if self.steps is not None else f"{(self.budget_s or 0) / 60:g} min"
+
+    def command(self, rows: Sequence[str], n_seeds: int) -> str:
+        """Return the command that makes rows on these terms; without rows, all of the table."""
+        names = f" --rows {' '.join(rows)}" if rows else ""
+        length = f"--steps {self.steps}" if self.steps is not None else f"--budget-per-row {written(self.budget_s or 0)}"
+        threads = "" if self.threads is None else f" --threads {self.threads}"
+        return f"umeta bench paper --benchmark {self.benchmark}{names} {length} --seeds {n_seeds} --tasks {self.n_tasks}{threads}"
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -51,6 +65,7 @@ class Scored:
     Attributes:
         row: The row's name.
         seed: Of the run.
+        terms: On which it was made.
         report: The rows of results that are this row's, one for each kind of task.
         learn_s: Seconds to learn, those for the embedding included.
         score_s: Seconds to score.
@@ -63,6 +78,7 @@ class Scored:
 
     row: str
     seed: int
+    terms: Terms
     report: Report
     learn_s: float
     score_s: float
@@ -74,58 +90,71 @@ class Scored:
 
     def write(self, path: Path) -> None:
         """Keep the scores; the accuracy of every task stays in the run folder."""
-        content = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "report"}
+        content = {key: getattr(self, key) for key in self.__dataclass_fields__ if key not in ("report", "terms")}
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, content | {"report": self.report.to_json()})
+        write_json(path, content | {"report": self.report.to_json(), "terms": asdict(self.terms)})
 
     @classmethod
     def read(cls, path: Path) -> "Scored":
-        """Return what `write` kept."""
+        """Return what `write` kept; of a row that an earlier version kept, the terms are those of its whole table.
+
+        Raises:
+            ArtifactError: The row does not say its terms, and its table neither.
+        """
         content = read_json(path)
-        return cls(**(content | {"report": Report.from_json(content["report"])}))
+        terms = content.pop("terms", None) or read_json(path.parent.parent / TERMS)
+        if "n_tasks" not in terms:
+            raise ArtifactError(f"{path} does not say on what terms it was made; take it away, or leave it with its own {TERMS}")
+        return cls(**(content | {"report": Report.from_json(content["report"]), "terms": Terms(**terms)}))
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table in a folder: `runs/`, the scored rows in `rows/`, and what holds for all of them.
+    """One table in a folder: `runs/`, and the scored rows in `rows/`, each with its terms.
 
     Attributes:
         folder: Where everything goes.
-        terms: What holds for all rows.
+        terms: On which rows are made now.
         reporter: Where progress goes.
         stop: Asked after every step whether to end early.
+        overwrite: Whether rows that were made on other terms are made anew.
     """
 
     folder: Path
     terms: Terms
     reporter: Reporter = field(default_factory=Quiet)
     stop: Callable[[], bool] = lambda: False
+    overwrite: bool = False
 
     def begin(self) -> None:
         """Take the folder for this table.
 
         Raises:
-            InputError: It holds a table made on other terms, or something else.
+            InputError: It holds the table of another benchmark, or something else.
         """
         path = self.folder / TERMS
-        terms = asdict(self.terms)
         if path.is_file():
-            was = read_json(path)
-            changed = ", ".join(f"{key} was {was.get(key)!r}, now {terms[key]!r}" for key in terms if was.get(key) != terms[key])
-            if changed:
-                raise InputError(f"{self.folder} holds a table made on other terms ({changed}); give the same, or another --out")
+            of = read_json(path).get("benchmark")
+            if of != self.terms.benchmark:
+                raise InputError(f"{self.folder} holds the table of {of}, not of {self.terms.benchmark}; choose another --out")
         elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise InputError(f"{self.folder} exists and holds no table; choose another --out")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, terms)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"benchmark": self.terms.benchmark})
         if self.terms.threads is not None:
             torch.set_num_threads(self.terms.threads)
             faiss.omp_set_num_threads(self.terms.threads)
 
     def kept(self, entry: Entry, seed: int) -> Scored | None:
-        """Return a row that was scored before; None if it was not."""
+        """Return a row that was scored before and stays; None if it is to be made."""
         path = self._kept_at(entry, seed)
-        return Scored.read(path) if path.is_file() else None
+        kept = Scored.read(path) if path.is_file() else None
+        return None if kept is not None and self.overwrite and kept.terms != self.terms else kept
+
+    def scored(self) -> list[Scored]:
+        """Return all rows that are scored in the folder, whoever made them."""
+        return [Scored.read(path) for path in sorted((self.folder / "rows").glob("*.json"))]
 
     def make(self, entry: Entry, seed: int) -> Scored:
         """Learn what a row needs, as far as it is not there, score it, and keep the scores.
@@ -154,6 +183,7 @@ class Table:
         scored = Scored(
             row=entry.name,
             seed=seed,
+            terms=self.terms,
             report=report,
             learn_s=round(learn_s, 1),
             score_s=round(time.monotonic() - began, 1),
@@ -175,27 +205,45 @@ class Table:
         return (whole - shared if entry.method is None else 0.0), shared
 
     def finished(self, entry: Entry, seed: int) -> bool:
-        """Return whether the run that a row is read off has been learned."""
-        return (self._run_at(entry.run, seed) / "manifest.json").is_file()
+        """Return whether a row's own run has been learned, for as long as is asked now."""
+        return (self._run_at(entry.run, self._own(entry, seed)) / "manifest.json").is_file()
 
-    def _run_at(self, name: str, seed: int) -> Path:
-        return self.folder / "runs" / f"{name}-seed{seed}"
+    def embedded(self, entry: Entry, seed: int) -> bool:
+        """Return whether the run that trains a row's embedding has been learned, for as long as is asked now."""
+        return (self._run_at(entry.embedder().name, self._embedding(entry, seed)) / "manifest.json").is_file()
+
+    def _run_at(self, name: str, request: Request) -> Path:
+        """Return the folder of a run; one that was learned for another time keeps its own, for rows may have been made of it."""
+        path = self.folder / "runs" / f"{name}-seed{request.seed}"
+        length = {"budget_s": request.budget_s, "steps": request.steps}
+        if not is_run(path) or length.items() <= read_json(path / "config.json").items():
+            return path
+        other = f"{request.steps}-steps" if request.steps is not None else written(request.budget_s or 0)
+        return path.with_name(f"{path.name}-{other}")
 
     def _kept_at(self, entry: Entry, seed: int) -> Path:
         return self.folder / "rows" / f"{entry.name}-seed{seed}.json"
 
     def _learned(self, entry: Entry, seed: int) -> tuple[Path, float]:
         """Return the run folder of a row, finished, and the seconds that it took, its embedding included."""
-        own_s, shared_s = self.seconds(entry)
         taken, before_s = None, 0.0
         if entry.embedding is not None:
-            embedder = entry.embedder()
-            request = self._request(embedder, seed, shared_s, 1 if entry.embedding in UNTRAINED else self.terms.steps)
-            taken, before_s = self._run(embedder.name, seed, request)
+            taken, before_s = self._run(entry.embedder().name, self._embedding(entry, seed))
             if entry.method is not None:
                 return taken, before_s
-        path, own = self._run(entry.name, seed, self._request(entry, seed, own_s, self.terms.steps, taken))
-        return path, own + before_s
+        path, own_s = self._run(entry.name, self._own(entry, seed, taken))
+        return path, own_s + before_s
+
+    def _embedding(self, entry: Entry, seed: int) -> Request:
+        """Return the request behind the run that trains a row's embedding."""
+        steps = 1 if entry.embedding in UNTRAINED else self.terms.steps
+        return self._request(entry.embedder(), seed, self.seconds(entry)[1], steps)
+
+    def _own(self, entry: Entry, seed: int, taken: Path | None = None) -> Request:
+        """Return the request behind the run that a row is read off, its embedding taken from a run that has trained it."""
+        if entry.method is not None:
+            return self._embedding(entry, seed)
+        return self._request(entry, seed, self.seconds(entry)[0], self.terms.steps, taken)
 
     def _request(self, entry: Entry, seed: int, budget_s: float, steps: int | None, taken: Path | None = None) -> Request:
         recipe = entry.setting(None if taken is None else str(taken))
@@ -204,11 +252,11 @@ class Table:
             self.terms.benchmark, recipe, protocol=protocol, budget_s=None if steps is not None else budget_s, steps=steps, seed=seed
         )
 
-    def _run(self, name: str, seed: int, request: Request) -> tuple[Path, float]:
-        path = self._run_at(name, seed)
+    def _run(self, name: str, request: Request) -> tuple[Path, float]:
+        path = self._run_at(name, request)
         finished = (path / "manifest.json").is_file()
         if not finished:
-            self.reporter.note(f"learning {name}, seed {seed}")
+            self.reporter.note(f"learning {name}, seed {request.seed}")
         manifest = learn(request, path, resume=path.is_dir(), reporter=Quiet() if finished else self.reporter, stop=self.stop)
         return path, float(manifest["elapsed_s"])
 
@@ -231,16 +279,14 @@ class Table:
         return round(found.purity, 4), round(found.nmi, 4)
 
 
-def make_rows(
-    table: Table, entries: Sequence[Entry], n_seeds: int, written: Callable[[list[Scored], dict[str, str]], None]
-) -> dict[str, str]:
+def make_rows(table: Table, entries: Sequence[Entry], n_seeds: int, report: Callable[[dict[str, str]], None]) -> dict[str, str]:
     """Make the rows that are missing, seed by seed so that every row has its first one early, and write the table after each.
 
     Args:
         table: Where they go.
         entries: Which rows.
         n_seeds: Runs of each row; a row in which nothing is drawn at random has one all the same.
-        written: Called with all scores so far and all failures after every row.
+        report: Called with all failures so far after every row.
 
     Returns:
         What became of rows that failed, by "row, seed n"; they are tried again the next time.
@@ -250,21 +296,18 @@ def make_rows(
     """
     table.begin()
     wanted = [(entry, seed) for seed in range(n_seeds) for entry in entries if seed in entry.seeds(n_seeds)]
-    scored = [kept for entry, seed in wanted if (kept := table.kept(entry, seed)) is not None]
-    done = {(one.row, one.seed) for one in scored}
+    missing = [(entry, seed) for entry, seed in wanted if table.kept(entry, seed) is None]
     failed: dict[str, str] = {}
-    written(scored, failed)
-    for entry, seed in wanted:
-        if (entry.name, seed) in done:
-            continue
+    report(failed)
+    for number, (entry, seed) in enumerate(missing, len(wanted) - len(missing) + 1):
         try:
-            scored.append(table.make(entry, seed))
+            table.make(entry, seed)
         except InterruptedRunError:
             raise
         except UmetaError as error:
             failed[f"{entry.name}, seed {seed}"] = str(error)
             table.reporter.note(f"{entry.name}, seed {seed} failed: {error}")
-        written(scored, failed)
+        report(failed)
         if table.stop():
-            raise InterruptedRunError(f"stopped after {len(scored)} rows")
+            raise InterruptedRunError(f"stopped after {number - len(failed)} rows")
     return failed

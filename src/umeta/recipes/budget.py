@@ -11,3 +11,8 @@ def seconds(budget: object) -> float:
     if found is None or float(found[1]) <= 0:
         raise InputError(f"--budget {budget!r} is not a time; write 90s, 20m or 2h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def written(seconds: float) -> str:
+    """Return a length of time as a person would write it, such as "20m"; the inverse of `seconds`."""
+    return f"{seconds / 60:g}m" if seconds % 60 == 0 else f"{seconds:g}s"

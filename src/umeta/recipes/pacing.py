@@ -40,13 +40,13 @@ class Stages:
     def __init__(self, timed: Timed, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], closing_s: float = CLOSING_S) -> None:
         self._timed, self._run, self._reporter, self._stop, self._closing_s = timed, run, reporter, stop, closing_s
 
-    def pace(self, stage: str, share: float | None) -> Pace:
-        """Return a stage's pace: the steps asked for, or seconds up to a share of the budget (None: all that is left)."""
+    def pace(self, stage: str, share: float | None, after_s: float = 0.0) -> Pace:
+        """Return a stage's pace: the steps asked for, or seconds up to a share of the budget (None: all that is left, less `after_s`)."""
         if self._timed.steps is not None:
             return Pace(n_steps=self._timed.steps)
         budget_s = self._timed.budget_s
         assert budget_s is not None
-        until_s = budget_s * share if share is not None else budget_s - self._closing_s
+        until_s = budget_s * share if share is not None else budget_s - self._closing_s - after_s
         return Pace(seconds=self._run.remember(f"{stage}_s", lambda: max(until_s - self._run.elapsed_s, 1.0)))
 
     def observed(

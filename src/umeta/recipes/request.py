@@ -95,7 +95,7 @@ class Plan:
             channels=channels,
             side=side,
             n_clusters=0,
-            n_way=recipe.n_way,
+            n_way=recipe.n_way if recipe.proposal == "instances" else min(recipe.n_way, _most_ways(request)),
             n_query=recipe.n_query,
             n_turns=4 if recipe.proposal == "instances" and recipe.turns and drawings else 1,
             augment=("drawings" if drawings else "photos") if recipe.augment == "auto" else recipe.augment,
@@ -129,6 +129,8 @@ class Plan:
         wanted = as_tuple(recipe.n_clusters)
         if min(wanted) < MIN_CLUSTERS:
             raise InputError(f"{min(wanted)} clusters are too few to make tasks of; use at least {MIN_CLUSTERS}")
+        if max(wanted) > n and _chosen(recipe):
+            raise InputError(f"{max(wanted)} clusters are more than the {n} distinct images; use at most {max(n // 2, MIN_CLUSTERS)}")
 
         def fitting(queries: int) -> int:
             return n // (MIN_CLUSTER_FACTOR * (recipe.k_shot + queries))
@@ -162,6 +164,16 @@ class Plan:
         return f"{images}{kinds}, {self.n_way}-way tasks with {queries}{views}{rounds}"
 
 
+def _most_ways(request: Request) -> int:
+    """Return how many classes the tasks have at most that the source is scored on; practice with more helps little and costs as much more.
+
+    Source:
+        Hsu et al. 2019 (arXiv:1810.02334) practice in as many ways as they test in: 20 on Omniglot, 10 on MNIST, 5 on miniImageNet, 2 on
+        CelebA.
+    """
+    return max(get_benchmark(request.source).ways) if request.source in benchmark_names() else request.recipe.n_way
+
+
 def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["pool", "stem", "stride"]:
     if recipe.downsample != "auto":
         return recipe.downsample
@@ -182,9 +194,12 @@ class ImageSizes(TypedDict, total=False):
 
 
 def image_sizes(request: Request) -> ImageSizes:
-    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps."""
+    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps.
+
+    Instances are many at a time, and a gradient learner goes through its network a dozen times a step, and fifty for every task scored.
+    """
     sizes = ImageSizes(image_size=request.recipe.image_size)
-    if request.recipe.proposal == "instances":
+    if request.recipe.proposal == "instances" or (request.recipe.learner == "maml" and request.recipe.practice_on == "images"):
         sizes["color_size"] = PHOTO_SIDE
         if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
             sizes["kept_up_to"] = PHOTO_SIDE
@@ -203,12 +218,16 @@ def cautions(request: Request, plan: Plan) -> list[str]:
             f"useful from {least_s:.0f} s"
         )
     asked, used = as_tuple(recipe.n_clusters), as_tuple(plan.n_clusters)
-    chosen = recipe.partition != "hyperplanes" and recipe.name in RECIPES and recipe.n_clusters != get_recipe(recipe.name).n_clusters
-    if chosen and plan.n_clusters and asked != used:
+    if _chosen(recipe) and plan.n_clusters and asked != used:
         told.append(
             f"{plan.n_images} images are too few for {' or '.join(map(str, asked))} clusters: there will be {' or '.join(map(str, used))}"
         )
     return told
+
+
+def _chosen(recipe: Recipe) -> bool:
+    """Return whether somebody asked for a number of clusters, and the partition has any."""
+    return recipe.partition != "hyperplanes" and recipe.name in RECIPES and recipe.n_clusters != get_recipe(recipe.name).n_clusters
 
 
 def as_tuple(n_clusters: int | tuple[int, ...]) -> tuple[int, ...]:

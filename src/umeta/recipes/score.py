@@ -14,6 +14,7 @@ from umeta.artifacts.artifact import read_artifact, read_json, write_json
 from umeta.benchmarks.benchmark import Benchmark, Labeled, check_protocol, scored_on
 from umeta.benchmarks.oracle import FixedTasks, labeled_tasks
 from umeta.core.errors import ArtifactError, InputError
+from umeta.core.memory import keep_large_blocks
 from umeta.core.progress import Quiet, Reporter
 from umeta.core.rng import Rng
 from umeta.evaluation.evaluate import Scores, evaluate
@@ -107,11 +108,14 @@ class Measure:
 def score(run: Path, question: Question, reporter: Reporter | None = None) -> Report:
     """Score a run's procedure on held-out tasks, and keep the result in the run folder.
 
+    The process keeps the memory that it once took; see `umeta.core.memory`.
+
     Raises:
         InputError: Unknown benchmark or protocol, tasks larger than it allows, or test images that were in the training pool.
         ArtifactError: The run is unfinished or damaged.
     """
     reporter = reporter or Quiet()
+    keep_large_blocks()
     shipped = ImageLearningProcedure.load(run)
     manifest = read_json(run / "manifest.json")
     benchmark, asked = scored_on(question.benchmark, question.protocol)

@@ -81,9 +81,9 @@ class Learning:
         self.rng = Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop)
 
-    def pace(self, stage: str, share: float | None) -> Pace:
+    def pace(self, stage: str, share: float | None, after_s: float = 0.0) -> Pace:
         """Return a stage's pace; see `Stages`."""
-        return self.stages.pace(stage, share)
+        return self.stages.pace(stage, share, after_s)
 
     def observed(
         self, stage: str, pace: Pace, shown: str, state: StateT, probe: Callable[[StateT], Metrics] | None = None
@@ -202,8 +202,9 @@ class Learning:
         fewest = int(partitions.n_clusters.min())
         if fewest < 2:
             raise InputError(
-                f"a partition has only {fewest} clusters of {recipe.k_shot + plan.n_query} images, but tasks need 2; "
-                "the images are too few or too much alike: give more, or fewer --clusters"
+                f"a partition of {len(cache.images)} images has only {fewest} cluster{'' if fewest == 1 else 's'} of "
+                f"{recipe.k_shot + plan.n_query} or more, but tasks need 2; the images are too few or too much alike: "
+                "give more, other --clusters, or another --embedding"
             )
         return PartitionTasks(pool, partitions, min(plan.n_way, fewest), recipe.k_shot, plan.n_query, augment, weights)
 
@@ -299,7 +300,9 @@ class Learning:
         rng: Rng,
     ) -> ImageProcedure:
         """Practice on tasks for a stage of its own, from `state` on, which moves along."""
-        pace, agreement = self.pace(name, share), self.agreement(tasks.pool)
+        agreement = self.agreement(tasks.pool)
+        # Measured twice after the last step: for the curve, and for the manifest.
+        pace = self.pace(name, share, 2 * agreement.cost_s(learner.export(state).encoder) if share is None else 0.0)
         start, observer = self.observed(name, pace, "accuracy", state, lambda now: {"agreement": agreement(learner.export(now).encoder)})
         batch = self.recipe.meta_batch_size
         procedure = meta_train(

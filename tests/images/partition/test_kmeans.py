@@ -104,7 +104,7 @@ def test_a_time_limit_stops_after_at_least_one_and_progress_is_told(rng, monkeyp
 def test_what_has_no_clusters_is_refused(rng):
     with pytest.raises(InputError, match="121 clusters need at least 121 images, there are 120; use fewer clusters"):
         KMeansPartitioner(k=121).fit(blobs(), rng, min_size=1)
-    with pytest.raises(InputError, match="all embeddings are the same"):
+    with pytest.raises(InputError, match=r"all \d+ embeddings are the same"):
         KMeansPartitioner(k=2).fit(torch.full((10, 3), 0.25), rng, min_size=1)
     with pytest.raises(InputError):
         KMeansPartitioner(k=2).fit(torch.zeros(0, 3), rng, min_size=1)

@@ -33,6 +33,9 @@ def read_embedding(path: Path, n_images: int) -> Float[Tensor, "n dim"]:
         raise InputError(
             f"{path}: the embedding has shape {list(matrix.shape)}, but the pool has {n_images} images; give one row per image"
         )
-    if not np.isfinite(matrix).all():
-        raise InputError(f"{path}: the embedding holds NaN or infinite values")
+    broken = np.flatnonzero(~np.isfinite(matrix).all(1))
+    if broken.size:
+        raise InputError(
+            f"{path}: {broken.size} of {n_images} rows hold NaN or infinite values, the first is row {broken[0]}; embed these images anew"
+        )
     return torch.from_numpy(matrix)

@@ -58,7 +58,10 @@ class HyperplanePartitioner:
         points = embedding.numpy().astype(np.float32)
         spread = points.std(0) if len(points) else np.zeros(1)
         if not spread.any():
-            raise InputError("all embeddings are the same: no plane has images on both sides; give different images")
+            raise InputError(
+                f"all {len(points)} embeddings are the same: no plane has images on both sides; "
+                "give different images, or another --embedding"
+            )
         points = (points - points.mean(0)) / np.where(spread > 0, spread, 1)
         n_cuts = max(int(np.ceil(np.log2(self.n_way))), 1)
         least = min(self.min_side * min_size, len(points) // 4)

@@ -56,7 +56,10 @@ class KMeansPartitioner:
         if len(points) < max(sizes):
             raise InputError(f"{max(sizes)} clusters need at least {max(sizes)} images, there are {len(points)}; use fewer clusters")
         if float(np.ptp(points, axis=0).max(initial=0.0)) == 0.0:
-            raise InputError("all embeddings are the same: there is only one cluster and nothing to tell apart; give different images")
+            raise InputError(
+                f"all {len(points)} embeddings are the same: there is only one cluster and nothing to tell apart; "
+                "give different images, or another --embedding"
+            )
 
         def draw(index: int) -> NDArray[np.int32]:
             return self._partition(points, sizes[index % len(sizes)], rng.fork("partition", index), min_size, scaled=index > 0)
