@@ -94,7 +94,8 @@ class Bigan:
         Donahue et al. 2017 (arXiv:1605.09782), algorithm 1 with the inverse objective, codes uniform in `[-1, 1]`. Departures: DCGAN's
         layers at a width of 32 instead of 64 or more; an encoder that ends in tanh, the range of the codes; learning rates that are
         annealed, and larger for the pair; and the cycle through the image, after Li et al. 2017, ALICE (arXiv:1709.01215), without which
-        the generator drew one and the same image for hundreds of steps.
+        the generator drew one and the same image for hundreds of steps. The discriminator wins early all the same, and in short trainings
+        the encoder is worse than its start; see the documentation of methods.
     """
 
     n_code: int | None = None
