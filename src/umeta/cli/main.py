@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TextIO, Union, get_args, get_origin
 
 import tyro
 
@@ -134,7 +134,9 @@ def _tell(message: str, debug: bool) -> None:
     sys.stderr.write(f"umeta: {one_line}\n")
 
 
-def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
     """Show a warning as errors are shown, without the line of source that gave it."""
     _tell(f"{'' if category is UserWarning else category.__name__ + ': '}{message}", debug=False)
 

@@ -135,7 +135,8 @@ class Metra:
         def reward(place: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
             there: Tensor = model(place.to(reached.device))
             apart: Tensor = model(process.feature(reached)) - there[:, None, None]
-            return -torch.linalg.vector_norm(apart, dim=-1)
+            distance: Tensor = torch.linalg.vector_norm(apart, dim=-1)
+            return -distance
 
         return reward
 
