@@ -1,5 +1,7 @@
 """The way of a person through an environment, and what goes wrong on it."""
 
+import textwrap
+
 import pytest
 from PIL import Image
 
@@ -30,6 +32,23 @@ def test_inspect(umeta):
     unknown = umeta("inspect", "env:PointNavv-v0")
     assert unknown.code == 2 and "did you mean PointNav-v0" in unknown.error
     assert umeta("learn", "env:NoSuch-v0", "--out", "x").code == 2
+
+
+def test_an_environment_that_cannot_be_repeated_is_warned_about_in_one_line(umeta, tmp_path, monkeypatch):
+    text = """
+        import time, gymnasium, numpy
+        class Unseeded(gymnasium.Env):
+            observation_space = gymnasium.spaces.Box(0, 1, (1,), numpy.float32)
+            action_space = gymnasium.spaces.Discrete(2)
+            def reset(self, *, seed=None, options=None):
+                return numpy.float32([time.perf_counter_ns() % 1000 / 1000]), {}
+        gymnasium.register("Unseeded-v0", Unseeded)
+    """
+    (tmp_path / "unseeded.py").write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = umeta("inspect", "env:unseeded:Unseeded-v0", "--json")
+    said = "umeta: unseeded:Unseeded-v0: reset(seed) begins differently with the same seed, so runs in it cannot be repeated exactly\n"
+    assert answer.code == 0 and answer.json["usable"] and answer.err == said
 
 
 def test_learn_and_its_bad_usage(umeta, learned, tmp_path):

@@ -6,10 +6,11 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TextIO, Union, get_args, get_origin
 
 import tyro
 
@@ -71,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"umeta {version('umeta')}\n")
         return 0
     try:
-        return _run(given or ["--help"])
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _run(given or ["--help"])
     except UmetaError as error:
         _tell(str(error), debug)
         return error.exit_code
@@ -129,6 +132,13 @@ def _tell(message: str, debug: bool) -> None:
         traceback.print_exc()
     one_line = re.sub(r"\s*\n\s*", " ", message)
     sys.stderr.write(f"umeta: {one_line}\n")
+
+
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
+    """Show a warning as errors are shown, without the line of source that gave it."""
+    _tell(f"{'' if category is UserWarning else category.__name__ + ': '}{message}", debug=False)
 
 
 if __name__ == "__main__":

@@ -176,5 +176,5 @@ class Maml:
 @torch.no_grad()
 def _put(leaves: Sequence[Tensor], values: Tensor) -> None:
     """Write a flat vector into tensors, one after the other."""
-    for leaf, part in zip(leaves, values.split([leaf.numel() for leaf in leaves]), strict=True):
+    for leaf, part in zip(leaves, torch.split(values, [leaf.numel() for leaf in leaves]), strict=True):
         leaf.copy_(part.view_as(leaf))

@@ -133,8 +133,10 @@ class Metra:
 
         @torch.no_grad()
         def reward(place: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-            after: Tensor = model(process.feature(reached))
-            return -(after - model(place.to(reached.device))[:, None, None]).norm(dim=-1)
+            there: Tensor = model(place.to(reached.device))
+            apart: Tensor = model(process.feature(reached)) - there[:, None, None]
+            distance: Tensor = torch.linalg.vector_norm(apart, dim=-1)
+            return -distance
 
         return reward
 
