@@ -23,7 +23,6 @@ import torch
 from umeta.control.envs.gymnasium_process import KNOWN, gymnasium_process, without_compiler_warnings
 from umeta.core.rng import Rng
 
-
 IN_PROCESSES = "SubprocVecEnv"
 
 
