@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 from umeta.images.partition.kmeans import KMeansPartitioner
+from umeta.images.partition.seeding import first_centers
 
 TRUTH = np.arange(6).repeat(20)
 
@@ -41,23 +42,51 @@ def test_partitions_follow_from_the_stream_and_differ(rng):
     assert not np.array_equal(first[0], other[0])
 
 
-def plain_faiss(points, k, seed):
-    kmeans = faiss.Kmeans(points.shape[1], k, niter=25, seed=seed, min_points_per_centroid=1, max_points_per_centroid=len(points))
-    kmeans.train(points)
-    return kmeans.index.search(points, 1)[1][:, 0]
+def lloyd(points, k, generator):
+    """Three iterations of k-means on every second point and three on all, from its first centers, in double precision."""
+    centers, points = torch.from_numpy(first_centers(points, k, generator)).double(), torch.from_numpy(points).double()
+    for seen in (points[::2],) * 3 + (points,) * 3:
+        labels = torch.cdist(seen, centers).argmin(1)
+        centers = torch.stack([seen[labels == name].mean(0) for name in range(k)])
+    return torch.cdist(points, centers).argmin(1).numpy()
 
 
 def test_the_first_partition_is_plain_k_means_and_the_second_is_of_scaled_points(rng):
     points = torch.randn(200, 5, generator=torch.Generator().manual_seed(1))
     first, second = KMeansPartitioner(k=10, n_partitions=2).fit(points, rng, min_size=1)
 
-    def seed(index):
-        return rng.fork("partition", index).fork("attempt", 0).fork("seed").integer(2**31 - 1)
+    def start(index):
+        return rng.fork("partition", index).fork("attempt", 0).fork("centers").fork("start").numpy()
 
-    np.testing.assert_array_equal(first, plain_faiss(points.numpy(), 10, seed(0)))
+    np.testing.assert_array_equal(first, lloyd(points.numpy(), 10, start(0)))
     scale = rng.fork("partition", 1).fork("attempt", 0).fork("scale").numpy().random(5, np.float32)
     assert len(set(scale.tolist())) == 5
-    np.testing.assert_array_equal(second, plain_faiss(points.numpy() * scale, 10, seed(1)))
+    np.testing.assert_array_equal(second, lloyd(points.numpy() * scale, 10, start(1)))
+
+
+def test_with_few_points_a_cluster_every_iteration_looks_at_all_of_them(rng, monkeypatch):
+    seen, train = [], faiss.Kmeans.train
+    monkeypatch.setattr(faiss.Kmeans, "train", lambda self, x, **given: seen.append((len(x), self.cp.niter)) or train(self, x, **given))
+    points = torch.randn(200, 5, generator=torch.Generator().manual_seed(1))
+    KMeansPartitioner(k=10, n_partitions=2).fit(points, rng, min_size=1)
+    assert seen == [(100, 3), (200, 3)] * 2
+    seen.clear()
+    KMeansPartitioner(k=11, n_partitions=2).fit(points, rng, min_size=1)
+    assert seen == [(200, 6)] * 2
+
+
+def test_one_partition_alone_is_the_best_of_several_starts(rng):
+    points = torch.randn(200, 5, generator=torch.Generator().manual_seed(1))
+    (labels,) = KMeansPartitioner(k=10, n_partitions=1).fit(points, rng, min_size=1)
+    centers = rng.fork("partition", 0).fork("attempt", 0).fork("centers")
+    starts = [lloyd(points.numpy(), 10, centers.fork("start", number).numpy()) for number in range(10)]
+    assert sum(np.array_equal(labels, one) for one in starts) == 1
+    assert inertia(points, labels) <= min(inertia(points, one) for one in starts) * 1.02
+
+
+def inertia(points, labels):
+    means = torch.stack([points[labels == name].mean(0) for name in range(labels.max() + 1)])
+    return float((points - means[labels]).square().sum())
 
 
 def test_each_image_is_in_the_cluster_whose_mean_is_nearest(rng):
@@ -70,11 +99,11 @@ def test_each_image_is_in_the_cluster_whose_mean_is_nearest(rng):
 def test_tries_are_bounded_and_the_best_is_kept(rng, monkeypatch):
     drawn = []
 
-    def cluster(self, points, k, seed):
+    def cluster(self, points, k, rng):
         labels = np.zeros(len(points), np.int32)
         usable = (1, 3, 2, 3)[len(drawn)]
         labels[: 2 * usable] = np.arange(usable).repeat(2)
-        drawn.append(seed)
+        drawn.append(rng)
         return labels
 
     monkeypatch.setattr(KMeansPartitioner, "_cluster", cluster)
@@ -86,7 +115,7 @@ def test_tries_are_bounded_and_the_best_is_kept(rng, monkeypatch):
 
 def test_a_good_clustering_is_not_drawn_again(rng, monkeypatch):
     drawn = []
-    monkeypatch.setattr(KMeansPartitioner, "_cluster", lambda self, points, k, seed: drawn.append(seed) or TRUTH.astype(np.int32))
+    monkeypatch.setattr(KMeansPartitioner, "_cluster", lambda self, points, k, rng: drawn.append(rng) or TRUTH.astype(np.int32))
     KMeansPartitioner(k=6, n_partitions=3).fit(blobs(), rng, min_size=20)
     assert len(drawn) == 3
 
