@@ -35,7 +35,7 @@ def test_an_optimizer_steps_along_the_mean_of_gradients_while_shared(others_add)
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
-    with Team(0, 2).sharing(ModuleState({"layer": layer}, {"sgd": optimizer})):
+    with ModuleState({"layer": layer}, {"sgd": optimizer}).shared(Team(0, 2)):
         (layer(torch.tensor([[3.0, 5.0]])) * 1.0).sum().backward()
         optimizer.step()
     assert layer.weight.tolist() == [[-2.0, -3.0]]
@@ -50,3 +50,31 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_numbers_that_work(
     check_shares(8, 4)
     with pytest.raises(InputError, match="8 tasks a step cannot be shared evenly by 3 processes; start 1, 2, 4, 8 of them"):
         check_shares(8, 3)
+
+
+def test_rows_of_uneven_parts_come_together_and_their_slopes_go_back_as_the_mean_of_processes(in_team):
+    everything = torch.arange(10.0).view(5, 2)
+    slopes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 10.0]])
+
+    def work(team):
+        own = everything[team.span(5)].clone().requires_grad_()
+        joined = team.joined(own, 5)
+        (joined * slopes).sum().backward()
+        return joined.detach(), own.grad
+
+    results = in_team(3, work)
+    assert all(torch.equal(joined, everything) for joined, _ in results)
+    assert [len(slope) for _, slope in results] == [1, 2, 2]
+    assert torch.equal(torch.cat([slope for _, slope in results]), 3 * slopes)
+    assert ALONE.joined(everything, 5) is everything
+
+
+def test_all_take_what_process_0_decided(in_team):
+    decided = in_team(2, lambda team: team.first(torch.tensor([5, 7]) * (team.rank + 1)))
+    assert [values.tolist() for values in decided] == [[5, 7], [5, 7]]
+
+
+def test_a_process_that_torchrun_started_alone_computes_as_several_would(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with started() as team:
+        assert team == Team(exact=True)

@@ -20,13 +20,15 @@ from umeta.recipes.control.learn import ControlRequest, learn_control
 from umeta.recipes.control.score import ControlQuestion, before_and_after, read_return_reports, score_control
 from umeta.recipes.route import PREFIX, is_control_run
 
-OF_IMAGES = ("protocol", "embedding", "clusters", "partitions", "augment", "splits", "image_size", "norm")
+OF_IMAGES = ("protocol", "embedding", "clusters", "partitions", "augment", "splits", "image_size", "norm", "workers", "address")
 DEFAULT_TASKS = 40
 
 
 def request_of(verb: Learn) -> ControlRequest:
     """Return the request behind a `learn` command; raises `InputError` for options that only images have."""
     refuse(verb, OF_IMAGES, "images")
+    if verb.engine != "local":
+        raise InputError(f"--engine {verb.engine} is for images; in an environment one process learns, leave it out")
     budget_s = None if verb.budget is None else seconds(verb.budget)
     request = ControlRequest.of(verb.source, verb.recipe, budget_s=budget_s, steps=verb.steps, seed=verb.seed)
     if verb.first_order:

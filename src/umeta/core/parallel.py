@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.distributed as distributed
+from jaxtyping import Float
+from torch import Tensor
 
-from umeta.core.errors import InputError, UmetaError
-from umeta.core.state import ModuleState
+from umeta.core.errors import InputError, ProcessLostError, UmetaError
 
 LONGEST_WAIT = timedelta(days=7)
 
@@ -34,10 +35,12 @@ class Team:
     Attributes:
         rank: Which of them this is; process 0 writes the run folder.
         size: How many there are.
+        exact: Whether the result must be that of any other number of processes, up to rounding, so that all compute in full precision.
     """
 
     rank: int = 0
     size: int = 1
+    exact: bool = False
 
     def portion(self, batch: Sequence[TaskT]) -> Sequence[TaskT]:
         """Return this process's part of a batch that every process has drawn alike."""
@@ -71,24 +74,40 @@ class Team:
         if self.rank == 0:
             self.any(False)
 
-    @contextmanager
-    def sharing(self, state: object) -> Iterator[None]:
-        """Let the optimizers of a state step along the mean of all processes' gradients."""
-        if self.size == 1:
-            yield
-            return
-        assert isinstance(state, ModuleState)
-        hooks = [optimizer.register_step_pre_hook(self._average) for optimizer in state.optimizers.values()]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def span(self, n: int) -> slice:
+        """Return which of `n` rows are this process's; the parts differ by one row at most."""
+        return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
-    def _average(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+    def joined(self, rows: Float[Tensor, "m dim"], n: int) -> Float[Tensor, "n dim"]:
+        """Return the rows of all processes, `n` in all, where this one has its `span`; gradients flow to its own rows.
+
+        Every process must compute the same of what is returned; the mean of their gradients is then the gradient of one process.
+        """
+        if self.size == 1:
+            return rows
+        joined: Tensor = _Joined.apply(rows, n, self)  # type: ignore[no-untyped-call]
+        return joined
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum over the processes, without a gradient."""
+        if self.size == 1:
+            return values
+        total = values.detach().clone(memory_format=torch.contiguous_format)
+        self._add_up(total)
+        return total
+
+    def first(self, values: Tensor) -> Tensor:
+        """Return what process 0 has, for decisions that all must share; every process gives values of the same shape."""
+        return self.total(values if self.rank == 0 else torch.zeros_like(values))
+
+    def led(self, *numbers: float) -> list[float]:
+        """Return the numbers that process 0 has."""
+        return list(numbers) if self.size == 1 else self.first(torch.tensor(numbers, dtype=torch.float64)).tolist()
+
+    def average(self, optimizer: torch.optim.Optimizer) -> None:
+        """Replace the gradients of an optimizer's parameters by their mean over the processes."""
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        joined = torch.cat([gradient.flatten() for gradient in gradients])
-        self._add_up(joined)
+        joined = self.total(torch.cat([gradient.flatten() for gradient in gradients]))
         means = torch.split(joined / self.size, [one.numel() for one in gradients])
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
@@ -97,7 +116,25 @@ class Team:
         try:
             distributed.all_reduce(values)
         except RuntimeError as error:
-            raise UmetaError("another process of this run has ended; go on with the same command and --resume") from error
+            raise ProcessLostError("another process of this run has ended; go on with the same command and --resume") from error
+
+
+class _Joined(torch.autograd.Function):
+    """Rows of all processes; each has the gradient of its own, times their number, since gradients are averaged."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, n: int, team: Team) -> Tensor:
+        """Put this process's rows in their place, and add up."""
+        ctx.team = team
+        placed = rows.new_zeros(n, rows.shape[1])
+        placed[team.span(n)] = rows
+        return team.total(placed)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        """Return the slopes of this process's rows."""
+        (slope,) = slopes
+        return slope[ctx.team.span(len(slope))] * ctx.team.size, None, None
 
 
 ALONE = Team()
@@ -110,16 +147,16 @@ def started() -> Iterator[Team]:
     Raises:
         UmetaError: The others cannot be reached.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield ALONE
+    size = int(os.environ.get("WORLD_SIZE", "0"))
+    if size < 2:
+        yield Team(exact=size == 1)
         return
     try:
         distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
     except (RuntimeError, ValueError) as error:
         raise UmetaError(f"the {size} processes of this run cannot reach each other: {str(error).splitlines()[0]}") from error
     try:
-        yield Team(distributed.get_rank(), size)
+        yield Team(distributed.get_rank(), size, exact=True)
     finally:
         distributed.destroy_process_group()
 

@@ -1,12 +1,15 @@
 """Knows how modules and their optimizers become one flat mapping of tensors, and back, bit for bit."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from umeta.core.errors import ArtifactError
+from umeta.core.parallel import ALONE, Team
 
 
 class ModuleState:
@@ -16,6 +19,9 @@ class ModuleState:
         modules: What is trained, and buffers that training changes.
         optimizers: Each with the learning rate that the schedule starts from.
         cosine: Whether `anneal` follows half a cosine down to 0; else the rates stay constant.
+
+    Attributes:
+        team: The processes that share the next step.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class ModuleState:
     ) -> None:
         self.modules = dict(modules)
         self.optimizers = dict(optimizers)
+        self.team = ALONE
         self._cosine = cosine
         self._base_lr = {name: [group["lr"] for group in opt.param_groups] for name, opt in self.optimizers.items()}
 
@@ -54,6 +61,22 @@ class ModuleState:
                     index, slot = rest.split(":")
                     state.setdefault(int(index), {})[slot] = value.clone()
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+    @contextmanager
+    def shared(self, team: Team) -> Iterator[None]:
+        """Let the optimizers step along the mean of a team's gradients, and modules with a `team` know it, for as long as this lasts."""
+        sharers: list[Any] = [self]
+        sharers += [part for module in self.modules.values() for part in module.modules() if hasattr(part, "team")]
+        hooks = [optimizer.register_step_pre_hook(lambda stepping, *_: team.average(stepping)) for optimizer in self.optimizers.values()]
+        for sharing in sharers:
+            sharing.team = team
+        try:
+            yield
+        finally:
+            for sharing in sharers:
+                sharing.team = ALONE
+            for hook in hooks:
+                hook.remove()
 
     def anneal(self, progress: float) -> None:
         """Set each learning rate to its first value times `(1 + cos(pi * progress)) / 2`."""

@@ -10,6 +10,7 @@ from umeta.core.errors import InputError
 from umeta.core.parallel import Team, check_shares
 from umeta.recipes.request import Request
 
+SHARED_LEARNERS = ("protonets", "maml", "in-context")
 LINKED = ("cache", "embedding", "partition")
 COPIED = ("config.json", "progress.json", "manifest.json")
 
@@ -18,14 +19,22 @@ def check_shared(request: Request, team: Team) -> None:
     """Raise `InputError` if the result of a run would depend on how many processes share it."""
     if team.size == 1:
         return
-    if request.recipe.learner != "maml":
+    if request.recipe.learner not in SHARED_LEARNERS:
         raise InputError(
-            f"{request.recipe.name} normalizes the tasks of a step together, so {team.size} processes cannot share a step; "
-            "give a recipe of gradient learners, such as --recipe cactus-maml, or start one process"
+            f"{request.recipe.name} has no step that {team.size} processes could share; "
+            "give a recipe of ProtoNets or of gradient learners, or start one process"
         )
-    if request.steps is None:
-        raise InputError(f"{team.size} processes have no common clock; give --steps instead of --budget")
-    check_shares(request.recipe.meta_batch_size, team.size)
+    if request.recipe.learner == "maml":
+        check_shares(request.recipe.meta_batch_size, team.size)
+
+
+def fitting(request: Request, most: int) -> int:
+    """Return the largest number of processes, up to `most`, that can share a run."""
+    if request.recipe.learner not in SHARED_LEARNERS:
+        return 1
+    if request.recipe.learner != "maml":
+        return most
+    return max(n for n in range(1, most + 1) if request.recipe.meta_batch_size % n == 0)
 
 
 @contextmanager
@@ -44,6 +53,6 @@ def mirrored(path: Path, team: Team) -> Iterator[Path]:
         for name in COPIED:
             if (path / name).is_file():
                 shutil.copyfile(path / name, own / name)
-        for checkpoint in (path / "checkpoint").glob("meta_train-?????????"):
-            shutil.copytree(checkpoint, own / "checkpoint" / checkpoint.name)
+        for made in (*(path / "checkpoint").glob("*-?????????"), *(path / "neighbors").glob("*")):
+            shutil.copytree(made, own / made.parent.name / made.name)
         yield own

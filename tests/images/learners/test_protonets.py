@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from umeta.core.loop import Pace, meta_train
+from umeta.core.parallel import Team
 from umeta.core.rng import Rng
 from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric
@@ -51,6 +52,21 @@ def test_golden_losses_and_learning_for_new_classes(tiny_pool, tiny_classes, rng
     trained = accuracy(learner.export(state).logits(test, rng), test.labels(4)).mean()
     assert trained > untrained + 0.1
     assert trained > 0.25 + 0.4
+
+
+@pytest.mark.parametrize(
+    ("learner", "size"),
+    # Not Euclidean: a bias that moves all images alike has a gradient of rounding errors, from which Adam makes whole steps.
+    [(COSINE, 2), (ProtoNets(NET, COSINE.metric, n_splits=3), 3)],
+)
+def test_processes_that_share_a_step_end_where_one_does(tiny_tasks, rng, learner, size, in_team):
+    def train(team):
+        return meta_train(learner, tiny_tasks, meta_batch_size=1, pace=Pace(3), rng=rng, team=team).net.state_dict()
+
+    alone, *shared = [train(Team()), *in_team(size, train)]
+    for weights in shared:
+        assert all(torch.equal(weights[name], shared[0][name]) for name in alone)
+        assert max((weights[name] - alone[name]).abs().max() for name in alone) < 1e-5
 
 
 def test_meta_train_is_init_step_export(tiny_tasks, rng):

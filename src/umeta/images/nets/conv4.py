@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from umeta.core.parallel import ALONE, Team
+from umeta.images.nets.shared_norm import shared_batch_norm
+
 EPSILON = 1e-5
 MOMENTUM = 0.1
 PATCHES_AT_ONCE = 128
@@ -28,6 +31,7 @@ class BatchNorm(nn.Module):
 
     Attributes:
         once_differentiable: Set it where no second derivative is taken, for a kernel several times as fast.
+        team: The processes that share the images of a call; stored statistics are of the images of all.
     """
 
     mean: Tensor
@@ -37,6 +41,7 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.stored = stored
         self.once_differentiable = False
+        self.team = ALONE
         self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(n_channels))
         if stored:
@@ -47,6 +52,10 @@ class BatchNorm(nn.Module):
         """Normalize; `n_reference` takes the statistics from the first so many images only (a support set, say)."""
         if self.stored:
             assert n_reference is None, "stored statistics need no reference"
+            if self.training and self.team.size > 1:
+                normalized, mean, var = shared_batch_norm(images, self.weight, self.bias, self.team, EPSILON)
+                self._follow(mean, var)
+                return normalized
             return F.batch_norm(images, self.mean, self.var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
         if n_reference is None and self.once_differentiable and images[:, 0].numel() > 1:
             return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=EPSILON)
@@ -79,16 +88,19 @@ class BatchNorm(nn.Module):
         """
         with torch.autocast(images.device.type, enabled=False):
             with torch.no_grad():
-                mean, covariance, n = patch_moments(images.to(conv.weight.dtype), conv)
+                mean, covariance, n = patch_moments(images.to(conv.weight.dtype), conv, self.team)
             weight = conv.weight.flatten(1)
             center, var = weight @ mean, ((weight @ covariance) * weight).sum(1)
-            with torch.no_grad():
-                self.mean.lerp_(center, MOMENTUM)
-                self.var.lerp_(var * (n / max(n - 1, 1)), MOMENTUM)
+            self._follow(center, var * (n / max(n - 1, 1)))
             gain = torch.rsqrt(var + EPSILON)
             if self.weight is not None:
                 gain = gain * self.weight
             return conv.weight * gain.view(-1, 1, 1, 1), self.bias - center * gain
+
+    @torch.no_grad()
+    def _follow(self, mean: Float[Tensor, " c"], var: Float[Tensor, " c"]) -> None:
+        self.mean.lerp_(mean, MOMENTUM)
+        self.var.lerp_(var, MOMENTUM)
 
 
 class ImageNorm(nn.Module):
@@ -117,8 +129,10 @@ class ImageNorm(nn.Module):
         return out + self.bias.view(-1, 1, 1)
 
 
-def patch_moments(images: Float[Tensor, "n c h w"], conv: nn.Conv2d) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
-    """Return mean and covariance of the patches that a convolution looks at, d = c * kernel area, and their number."""
+def patch_moments(
+    images: Float[Tensor, "n c h w"], conv: nn.Conv2d, team: Team = ALONE
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
+    """Return mean and covariance of patches that a convolution looks at, d = c * kernel area, and their number, over a team's images."""
     size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     assert not isinstance(padding, str)
     n, total, second = 0, images.new_zeros(()), images.new_zeros(())
@@ -126,6 +140,10 @@ def patch_moments(images: Float[Tensor, "n c h w"], conv: nn.Conv2d) -> tuple[Fl
         windows = part.unfold(2, size, stride).unfold(3, size, stride)
         patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
         n, total, second = n + patches.shape[1], total + patches.sum(1), second + patches @ patches.T
+    if team.size > 1:
+        n = int(team.total(torch.tensor(n)))
+        total, second = torch.split(team.total(torch.cat([total[None], second])), [1, len(second)])
+        total = total[0]
     mean = total / n
     return mean, second / n - torch.outer(mean, mean), n
 
