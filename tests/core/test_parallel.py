@@ -1,5 +1,7 @@
 """What several processes share, seen from one of them; tests/recipes/test_sharing.py starts two."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,26 +49,29 @@ def test_an_optimizer_steps_along_the_mean_of_gradients_while_shared(others_add)
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_numbers_that_work():
-    check_shares(8, 4)
-    with pytest.raises(InputError, match="8 tasks a step cannot be shared evenly by 3 processes; start 1, 2, 4, 8 of them"):
-        check_shares(8, 3)
+    check_shares(8, "tasks", 4)
+    with pytest.raises(InputError, match="8 tasks of a step cannot be shared evenly by 3 processes; start 1, 2, 4, 8 of them"):
+        check_shares(8, "tasks", 3)
 
 
-def test_rows_of_uneven_parts_come_together_and_their_slopes_go_back_as_the_mean_of_processes(in_team):
-    everything = torch.arange(10.0).view(5, 2)
-    slopes = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 10.0]])
+def test_rows_of_uneven_shares_come_together_and_slopes_go_back(in_team):
+    everything = torch.arange(34.0).view(17, 2)
+    slopes = everything.flip(0)
 
     def work(team):
-        own = everything[team.span(5)].clone().requires_grad_()
-        joined = team.joined(own, 5)
+        team = replace(team, n_rows=17)
+        own = everything[team.span()].clone().requires_grad_()
+        joined = team.joined(own)
         (joined * slopes).sum().backward()
-        return joined.detach(), own.grad
+        sums = team.summed([everything[team.span()][share].sum(0) for share in team.shares()])
+        return joined.detach(), own.grad, [part.stop - part.start for part in team.shares()], sums
 
-    results = in_team(3, work)
-    assert all(torch.equal(joined, everything) for joined, _ in results)
-    assert [len(slope) for _, slope in results] == [1, 2, 2]
-    assert torch.equal(torch.cat([slope for _, slope in results]), 3 * slopes)
-    assert ALONE.joined(everything, 5) is everything
+    alone = work(Team(exact=True))
+    joined, own_slopes, sizes, sums = zip(*in_team(4, work), strict=True)
+    assert all(torch.equal(one, everything) for one in joined)
+    assert torch.equal(torch.cat(own_slopes), slopes)
+    assert [size for own in sizes for size in own] == alone[2] == [2, 2, 2, 2, 2, 2, 2, 3]
+    assert all(torch.equal(one, everything.sum(0)) for one in (alone[3], *sums))
 
 
 def test_all_take_what_process_0_decided(in_team):

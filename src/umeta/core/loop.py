@@ -171,5 +171,5 @@ def meta_train(
 
     first = learner.init(rng.fork("init")) if state is None else state
     assert team.size == 1 or isinstance(first, ModuleState), "several processes share the step of a ModuleState"
-    with first.shared(team) if isinstance(first, ModuleState) and team.size > 1 else nullcontext():
+    with first.shared(team) if isinstance(first, ModuleState) else nullcontext():
         return learner.export(train(first, step, pace, start=start, observer=observer, team=team))

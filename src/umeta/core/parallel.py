@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from umeta.core.errors import InputError, ProcessLostError, UmetaError
 
 LONGEST_WAIT = timedelta(days=7)
+N_SHARES = 8
 
 TaskT = TypeVar("TaskT")
 
@@ -35,12 +37,14 @@ class Team:
     Attributes:
         rank: Which of them this is; process 0 writes the run folder.
         size: How many there are.
-        exact: Whether the result must be that of any other number of processes, up to rounding, so that all compute in full precision.
+        exact: Whether the result must be that of any other number of processes, so that all compute to full precision, in the same shares.
+        n_rows: How many rows a step has in all, images say; 0 where it is divided otherwise.
     """
 
     rank: int = 0
     size: int = 1
     exact: bool = False
+    n_rows: int = 0
 
     def portion(self, batch: Sequence[TaskT]) -> Sequence[TaskT]:
         """Return this process's part of a batch that every process has drawn alike."""
@@ -74,18 +78,35 @@ class Team:
         if self.rank == 0:
             self.any(False)
 
-    def span(self, n: int) -> slice:
-        """Return which of `n` rows are this process's; the parts differ by one row at most."""
-        return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+    @property
+    def divides(self) -> bool:
+        """Whether the rows of a step are worked on in shares."""
+        return self.exact and self.n_rows > 0
 
-    def joined(self, rows: Float[Tensor, "m dim"], n: int) -> Float[Tensor, "n dim"]:
-        """Return the rows of all processes, `n` in all, where this one has its `span`; gradients flow to its own rows.
+    def span(self) -> slice:
+        """Return which of a step's rows are this process's."""
+        return slice(*(self.n_rows * share // N_SHARES for share in self._own))
 
-        Every process must compute the same of what is returned; the mean of their gradients is then the gradient of one process.
-        """
+    def shares(self) -> list[slice]:
+        """Return the parts in which this process works on its rows: `N_SHARES` over all processes, whatever their number."""
+        edges = [self.n_rows * share // N_SHARES - self.span().start for share in range(self._own[0], self._own[1] + 1)]
+        return [slice(*part) for part in pairwise(edges)]
+
+    def summed(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the sum over the shares of all processes, each of which gives its own, always in the same order; without a gradient."""
+        table = parts[0].new_zeros(N_SHARES, *parts[0].shape)
+        table[slice(*self._own)] = torch.stack(list(parts))
+        return self.total(table).sum(0)
+
+    @property
+    def _own(self) -> tuple[int, int]:
+        return N_SHARES * self.rank // self.size, N_SHARES * (self.rank + 1) // self.size
+
+    def joined(self, rows: Float[Tensor, "m dim"]) -> Float[Tensor, "n dim"]:
+        """Return the rows of all processes, where this one has its `span`; gradients flow to its own rows, if all compute the same then."""
         if self.size == 1:
             return rows
-        joined: Tensor = _Joined.apply(rows, n, self)  # type: ignore[no-untyped-call]
+        joined: Tensor = _Joined.apply(rows, self)  # type: ignore[no-untyped-call]
         return joined
 
     def total(self, values: Tensor) -> Tensor:
@@ -106,6 +127,8 @@ class Team:
 
     def average(self, optimizer: torch.optim.Optimizer) -> None:
         """Replace the gradients of an optimizer's parameters by their mean over the processes."""
+        if self.size == 1:
+            return
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         joined = self.total(torch.cat([gradient.flatten() for gradient in gradients]))
         means = torch.split(joined / self.size, [one.numel() for one in gradients])
@@ -120,21 +143,16 @@ class Team:
 
 
 class _Joined(torch.autograd.Function):
-    """Rows of all processes; each has the gradient of its own, times their number, since gradients are averaged."""
-
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, n: int, team: Team) -> Tensor:
-        """Put this process's rows in their place, and add up."""
+    def forward(ctx: Any, rows: Tensor, team: Team) -> Tensor:
         ctx.team = team
-        placed = rows.new_zeros(n, rows.shape[1])
-        placed[team.span(n)] = rows
+        placed = rows.new_zeros(team.n_rows, rows.shape[1])
+        placed[team.span()] = rows
         return team.total(placed)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
-        """Return the slopes of this process's rows."""
-        (slope,) = slopes
-        return slope[ctx.team.span(len(slope))] * ctx.team.size, None, None
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        return slopes[0][ctx.team.span()], None
 
 
 ALONE = Team()
@@ -161,8 +179,8 @@ def started() -> Iterator[Team]:
         distributed.destroy_process_group()
 
 
-def check_shares(meta_batch_size: int, size: int) -> None:
-    """Raise `InputError` if a batch cannot be shared evenly, so that the mean over processes is the mean over tasks."""
-    if meta_batch_size % size:
-        fitting = ", ".join(str(n) for n in range(1, meta_batch_size + 1) if meta_batch_size % n == 0)
-        raise InputError(f"{meta_batch_size} tasks a step cannot be shared evenly by {size} processes; start {fitting} of them")
+def check_shares(n: int, what: str, size: int) -> None:
+    """Raise `InputError` if so many parts of a step cannot be shared evenly."""
+    if n % size:
+        fit = ", ".join(str(number) for number in range(1, n + 1) if n % number == 0)
+        raise InputError(f"{n} {what} of a step cannot be shared evenly by {size} processes; start {fit} of them")

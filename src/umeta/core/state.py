@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -64,19 +64,36 @@ class ModuleState:
 
     @contextmanager
     def shared(self, team: Team) -> Iterator[None]:
-        """Let the optimizers step along the mean of a team's gradients, and modules with a `team` know it, for as long as this lasts."""
-        sharers: list[Any] = [self]
-        sharers += [part for module in self.modules.values() for part in module.modules() if hasattr(part, "team")]
-        hooks = [optimizer.register_step_pre_hook(lambda stepping, *_: team.average(stepping)) for optimizer in self.optimizers.values()]
-        for sharing in sharers:
-            sharing.team = team
+        """Let a team share the steps for as long as this lasts: modules with a `team` know it, and optimizers step along its gradients.
+
+        Those are the mean over the processes, or where rows are divided, what each has found, which is of all rows already.
+        """
+
+        def gather(optimizer: torch.optim.Optimizer, *_: object) -> None:
+            if not self.team.divides:
+                team.average(optimizer)
+
+        hooks = [optimizer.register_step_pre_hook(gather) for optimizer in self.optimizers.values()]
+        self._know(team)
         try:
             yield
         finally:
-            for sharing in sharers:
-                sharing.team = ALONE
+            self._know(ALONE)
             for hook in hooks:
                 hook.remove()
+
+    def divided(self, n_rows: int) -> Team:
+        """Return the team, told how many rows the next step has in all, as are the modules that work on them."""
+        if n_rows != self.team.n_rows:
+            self._know(replace(self.team, n_rows=n_rows))
+        return self.team
+
+    def _know(self, team: Team) -> None:
+        self.team = team
+        for module in self.modules.values():
+            for part in module.modules():
+                if hasattr(part, "team"):
+                    part.team = team
 
     def anneal(self, progress: float) -> None:
         """Set each learning rate to its first value times `(1 + cos(pi * progress)) / 2`."""

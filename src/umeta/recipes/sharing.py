@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from umeta.core.errors import InputError
-from umeta.core.parallel import Team, check_shares
+from umeta.core.parallel import N_SHARES, Team, check_shares
 from umeta.recipes.request import Request
 
 SHARED_LEARNERS = ("protonets", "maml", "in-context")
@@ -24,17 +24,20 @@ def check_shared(request: Request, team: Team) -> None:
             f"{request.recipe.name} has no step that {team.size} processes could share; "
             "give a recipe of ProtoNets or of gradient learners, or start one process"
         )
-    if request.recipe.learner == "maml":
-        check_shares(request.recipe.meta_batch_size, team.size)
+    check_shares(*divisible(request), team.size)
+
+
+def divisible(request: Request) -> tuple[int, str]:
+    """Return into how many parts a step of a run is divided at most, and what they are."""
+    return (request.recipe.meta_batch_size, "tasks") if request.recipe.learner == "maml" else (N_SHARES, "shares")
 
 
 def fitting(request: Request, most: int) -> int:
     """Return the largest number of processes, up to `most`, that can share a run."""
     if request.recipe.learner not in SHARED_LEARNERS:
         return 1
-    if request.recipe.learner != "maml":
-        return most
-    return max(n for n in range(1, most + 1) if request.recipe.meta_batch_size % n == 0)
+    n, _ = divisible(request)
+    return max(number for number in range(1, most + 1) if n % number == 0)
 
 
 @contextmanager

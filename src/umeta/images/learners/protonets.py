@@ -189,10 +189,11 @@ class ProtoNets:
         assert isinstance(tasks, Episodes)
         net, optimizer = state.modules["net"].train(), state.optimizers["adam"]
         images = tasks.images().flatten(0, 2)
-        own = images[state.team.span(len(images))].contiguous(memory_format=torch.channels_last)
+        team = state.divided(len(images))
+        own = images[team.span()].contiguous(memory_format=torch.channels_last)
         with mixed_precision(images.device):
             embedded = net(own)
-        embedding = state.team.joined(embedded.float(), len(images)).reshape(*tasks.indices.shape, -1)
+        embedding = team.joined(embedded.float()).reshape(*tasks.indices.shape, -1)
         loss, right = self._score(embedding, tasks, rng)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from umeta.core.parallel import ALONE, Team
-from umeta.images.nets.shared_norm import shared_batch_norm
+from umeta.images.nets.shared import shared_batch_norm, shared_conv
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -52,7 +52,7 @@ class BatchNorm(nn.Module):
         """Normalize; `n_reference` takes the statistics from the first so many images only (a support set, say)."""
         if self.stored:
             assert n_reference is None, "stored statistics need no reference"
-            if self.training and self.team.size > 1:
+            if self.training and self.team.divides:
                 normalized, mean, var = shared_batch_norm(images, self.weight, self.bias, self.team, EPSILON)
                 self._follow(mean, var)
                 return normalized
@@ -135,17 +135,25 @@ def patch_moments(
     """Return mean and covariance of patches that a convolution looks at, d = c * kernel area, and their number, over a team's images."""
     size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     assert not isinstance(padding, str)
-    n, total, second = 0, images.new_zeros(()), images.new_zeros(())
-    for part in torch.split(F.pad(images, [padding] * 4), PATCHES_AT_ONCE):
-        windows = part.unfold(2, size, stride).unfold(3, size, stride)
-        patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
-        n, total, second = n + patches.shape[1], total + patches.sum(1), second + patches @ patches.T
-    if team.size > 1:
-        n = int(team.total(torch.tensor(n)))
-        total, second = torch.split(team.total(torch.cat([total[None], second])), [1, len(second)])
-        total = total[0]
-    mean = total / n
-    return mean, second / n - torch.outer(mean, mean), n
+
+    def moments(share: Tensor) -> Tensor:
+        total, center = share.new_zeros(()).double(), share.new_zeros(())
+        for part in torch.split(F.pad(share, [padding] * 4), PATCHES_AT_ONCE):
+            windows = part.unfold(2, size, stride).unfold(3, size, stride)
+            patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
+            if not center.ndim:
+                # About a point amid them: on even ground, moments about 0 are large and their difference has few digits left.
+                center = patches.mean(1, keepdim=True)
+            patches = torch.cat([patches - center, torch.ones_like(patches[:1])])
+            each = patches.view(len(patches), len(part), -1).transpose(0, 1)
+            total = total + (each @ each.mT).double().sum(0)
+        shift = torch.eye(len(total), dtype=total.dtype, device=total.device)
+        shift[:-1, -1:] = center
+        return shift @ total @ shift.T
+
+    sums = team.summed([moments(images[share]) for share in team.shares()]) if team.divides else moments(images)
+    n, mean = int(sums[-1, -1]), sums[:-1, -1] / sums[-1, -1]
+    return mean.to(images.dtype), (sums[:-1, :-1] / n - torch.outer(mean, mean)).to(images.dtype), n
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,7 @@ class Conv4(nn.Module):
 
     def __init__(self, config: Conv4Config, generator: torch.Generator) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.team = config, ALONE
         widths = [config.channels, *[config.width] * 4]
         self.convs = nn.ModuleList(
             skip_init(nn.Conv2d, n_in, n_out, 3, stride=2 if config.strides(block) else 1, padding=1, bias=False)  # type: ignore[no-untyped-call]
@@ -239,9 +247,9 @@ class Conv4(nn.Module):
                 assert n_reference is None, "stored statistics need no reference"
                 out = F.conv2d(out, *stored.settled(conv), stride=conv.stride, padding=conv.padding)
             elif stored is not None and block == 0 and not images.requires_grad:
-                out = F.conv2d(out, *stored.folded(conv, out), stride=conv.stride, padding=conv.padding)
+                out = shared_conv(out, *stored.folded(conv, out), conv, self.team)
             else:
-                out = norm(conv(out), n_reference)
+                out = norm(shared_conv(out, conv.weight, None, conv, self.team), n_reference)
             # The rectifier and a maximum change places without changing values or gradients, and then it has a quarter of the work.
             if self.config.pools(block) and out.shape[-1] > 1:
                 out = F.max_pool2d(out, 2)
