@@ -141,6 +141,9 @@ def pytest_terminal_summary(terminalreporter):
     if skipped:
         names = sorted({report.nodeid.split("::")[0] for report in skipped})
         terminalreporter.write_line(f"UMETA_DATA is unset, so {len(skipped)} tests on real data were not run: {', '.join(names)}")
+    unstarted = [report for report in terminalreporter.stats.get("skipped", []) if "Ray is not installed" in str(report.longrepr)]
+    if unstarted:
+        terminalreporter.write_line(f"Ray is not installed, so {len(unstarted)} tests of it were not run: pip install 'umeta[ray]'")
     unseen = [report for report in terminalreporter.stats.get("skipped", []) if "Chromium" in str(report.longrepr)]
     if unseen:
         terminalreporter.write_line(f"Chromium is not installed, so {len(unseen)} tests of the page were not run: apt-get install chromium")
