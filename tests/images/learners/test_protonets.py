@@ -58,7 +58,13 @@ def test_golden_losses_and_learning_for_new_classes(tiny_pool, tiny_classes, rng
 
 @pytest.mark.parametrize(
     ("learner", "size"),
-    [(COSINE, 2), (ProtoNets(NET, n_splits=3), 8), (ProtoNets(ResNet12Config(1, 28, (4, 4, 4, 4))), 4), (ProtoNets(MlpConfig(1, 28)), 2)],
+    [
+        (COSINE, 2),
+        (ProtoNets(NET, n_splits=3), 8),
+        (ProtoNets(replace(NET, normalization="layer")), 2),
+        (ProtoNets(ResNet12Config(1, 28, (4, 4, 4, 4))), 4),
+        (ProtoNets(MlpConfig(1, 28)), 2),
+    ],
 )
 def test_processes_that_share_a_step_end_where_one_does_bit_for_bit(tiny_tasks, rng, learner, size, in_team):
     def train(team, n_steps=3):

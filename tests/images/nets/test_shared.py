@@ -7,7 +7,7 @@ import torch
 
 from umeta.core.parallel import Team
 from umeta.images.nets.conv4 import BatchNorm, patch_moments
-from umeta.images.nets.shared import shared_conv, shared_linear
+from umeta.images.nets.shared import shared_conv, shared_linear, shared_scale
 
 N = 17
 
@@ -48,7 +48,7 @@ def test_normalization_has_result_gradients_and_statistics_of_one_process(images
     assert all(torch.equal(ours, ones) for _, every in shared for ours, ones in zip(every, of_all, strict=True))
 
 
-def test_convolution_and_linear_map_have_the_gradients_of_all_images(images, slope, in_team, rng):
+def test_convolution_linear_map_and_scale_have_the_gradients_of_all_images(images, slope, in_team, rng):
     conv, linear = torch.nn.Conv2d(3, 3, 3, padding=1), torch.nn.Linear(60, 4, bias=False)
 
     def worked(team):
@@ -56,8 +56,9 @@ def test_convolution_and_linear_map_have_the_gradients_of_all_images(images, slo
         weights = [weight.detach().clone().requires_grad_() for weight in (conv.weight, conv.bias)]
         mapped = torch.nn.Linear(60, 4, bias=False)
         mapped.load_state_dict(linear.state_dict())
-        result = (shared_conv(own, *weights, conv, team) * slope[team.span()]).sum() + shared_linear(own.flatten(1), mapped, team).sum()
-        result.backward()
+        weights += [torch.tensor([0.5, 2.0, -1.0], requires_grad=True), torch.zeros(3, requires_grad=True)]
+        result = (shared_conv(own, *weights[:2], conv, team) + shared_scale(own, *weights[2:], team)) * slope[team.span()]
+        (result.sum() + shared_linear(own.flatten(1), mapped, team).sum()).backward()
         return own.grad, [*(weight.grad for weight in weights), mapped.weight.grad]
 
     shared, (rows, of_all) = shared_by(in_team, 2, worked)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from umeta.core.parallel import ALONE, Team
-from umeta.images.nets.shared import shared_batch_norm, shared_conv
+from umeta.images.nets.shared import shared_batch_norm, shared_conv, shared_scale
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -114,7 +114,7 @@ class ImageNorm(nn.Module):
 
     def __init__(self, n_channels: int, *, centered: bool, scale: bool) -> None:
         super().__init__()
-        self.centered = centered
+        self.centered, self.team = centered, ALONE
         self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(n_channels))
 
@@ -124,9 +124,7 @@ class ImageNorm(nn.Module):
         if self.centered:
             out = out - out.mean((1, 2, 3), keepdim=True)
             out = out * torch.rsqrt(out.square().mean((1, 2, 3), keepdim=True) + EPSILON)
-        if self.weight is not None:
-            out = out * self.weight.view(-1, 1, 1)
-        return out + self.bias.view(-1, 1, 1)
+        return shared_scale(out, self.weight, self.bias, self.team)
 
 
 def patch_moments(

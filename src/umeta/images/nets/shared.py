@@ -35,6 +35,16 @@ def shared_linear(vectors: Float[Tensor, "n c"], linear: nn.Linear, team: Team) 
     return shared_conv(vectors[..., None, None], linear.weight[..., None, None], None, nn.Conv2d(1, 1, 1, device="meta"), team).flatten(1)
 
 
+def shared_scale(
+    images: Float[Tensor, "n c h w"], weight: Float[Tensor, " c"] | None, bias: Float[Tensor, " c"], team: Team
+) -> Float[Tensor, "n c h w"]:
+    """Scale, where there is a weight, and shift the channels of this process's images; gradients of both are those of all images."""
+    if not team.divides:
+        return (images if weight is None else images * weight.view(-1, 1, 1)) + bias.view(-1, 1, 1)
+    scaled: Tensor = _SharedScale.apply(images, weight, bias, team)  # type: ignore[no-untyped-call]
+    return scaled
+
+
 def shared_batch_norm(
     images: Float[Tensor, "n c h w"],
     weight: Float[Tensor, " c"] | None,
@@ -85,6 +95,24 @@ class _SharedConv(torch.autograd.Function):
             None,
             None,
         )
+
+
+class _SharedScale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor | None, bias: Tensor, team: Team) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.team = team
+        return (images if weight is None else images * weight.view(-1, 1, 1)) + bias.view(-1, 1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
+        images, weight = ctx.saved_tensors
+        slope, shares = slopes[0], ctx.team.shares()
+        of_bias = ctx.team.summed([slope[share].sum((0, 2, 3)) for share in shares])
+        if weight is None:
+            return slope, None, of_bias, None
+        of_weight = ctx.team.summed([(slope[share] * images[share]).sum((0, 2, 3)) for share in shares])
+        return slope * weight.view(-1, 1, 1), of_weight, of_bias, None
 
 
 class _SharedBatchNorm(torch.autograd.Function):
