@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,10 +91,9 @@ class ModuleState:
 
     def _know(self, team: Team) -> None:
         self.team = team
-        for module in self.modules.values():
-            for part in module.modules():
-                if hasattr(part, "team"):
-                    part.team = team
+        parts: list[Any] = [part for module in self.modules.values() for part in module.modules() if hasattr(part, "team")]
+        for part in parts:
+            part.team = team
 
     def anneal(self, progress: float) -> None:
         """Set each learning rate to its first value times `(1 + cos(pi * progress)) / 2`."""

@@ -8,6 +8,7 @@ import socket
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,16 +23,22 @@ from umeta.core.errors import InputError, ProcessLostError, UmetaError
 from umeta.core.parallel import LONGEST_WAIT, Team
 from umeta.core.progress import Quiet, Reporter
 from umeta.recipes.learn import learn
+from umeta.recipes.mailbox import EXCHANGE_S, Mailbox, Voice
 from umeta.recipes.request import Request
 from umeta.recipes.sharing import check_shared, fitting
 
 MOST_LOSSES = 3
-EXCHANGE_S = 0.5
 ANSWER_S = 5.0
 # Ray is told by the environment. Its workers' usual niceness of 15 starves them beside any other work. The setting that is named after two
 # systems keeps a cluster of our own on the loopback interface, on any system.
-SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+SETTINGS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
+}
 OWN_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
 HANDED_ON = ("UMETA_DATA", "OMP_NUM_THREADS")
 
 
@@ -58,75 +65,6 @@ class Job:
     spent_s: float
     n_threads: int
     mailbox: Any
-
-
-class Mailbox:
-    """What the workers tell the command that started them, and what it asks of them; lives in a process of its own."""
-
-    def __init__(self) -> None:
-        self._said: list[tuple[Any, ...]] = []
-        self._stop = self._begun = False
-        self._failure: Exception | None = None
-
-    def begin(self) -> bool:
-        """Note that process 0 begins; returns whether one has begun before, so that there may be a run to go on with."""
-        before, self._begun = self._begun, True
-        return before
-
-    def post(self, said: list[tuple[Any, ...]]) -> bool:
-        """Leave what a reporter is to say; returns whether somebody asked to stop."""
-        self._said += said
-        return self._stop
-
-    def take(self, stop: bool) -> list[tuple[Any, ...]]:
-        """Take what was left, and pass on the wish to stop."""
-        said, self._said, self._stop = self._said, [], stop
-        return said
-
-    def end(self, failure: Exception) -> None:
-        """Note the failure that ends the run for good; of several the first."""
-        self._failure = self._failure or failure
-
-    def failure(self) -> Exception | None:
-        """Return that failure, if there is one."""
-        return self._failure
-
-
-class Voice:
-    """A reporter in a worker that is heard where the command was given, and that hears there whether to stop."""
-
-    def __init__(self, mailbox: Any) -> None:
-        self._mailbox, self._stop = mailbox, False
-        self._said: list[tuple[Any, ...]] = []
-        self._latest: tuple[Any, ...] = ()
-        self._last = time.monotonic()
-
-    def stage(self, name: str) -> None:
-        """Begin a stage."""
-        self._latest = ()
-        self._said.append(("stage", name))
-
-    def update(self, done: float, text: str = "") -> None:
-        """Move the bar, as often as somebody looks."""
-        self._latest = ("update", done, text)
-        self.stop()
-
-    def note(self, text: str) -> None:
-        """Say one thing."""
-        self._said.append(("note", text))
-
-    def stop(self) -> bool:
-        """Whether somebody asked to stop; asks now and then."""
-        if time.monotonic() - self._last >= EXCHANGE_S:
-            self.speak()
-        return self._stop
-
-    def speak(self) -> None:
-        """Pass on what was said."""
-        import ray
-
-        self._stop = ray.get(self._mailbox.post.remote([*self._said, *([self._latest] if self._latest else [])]))
-        self._said, self._latest, self._last = [], (), time.monotonic()
 
 
 def learn_on_ray(
@@ -214,7 +152,7 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
         How many processors it has, and a folder for what Ray keeps of a run; it goes away in the end.
     """
     own = address is None
-    settings = {**SETTINGS, **(OWN_SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if own else {})}
+    settings = SETTINGS | (OWN_SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if own else JOINING_SETTINGS)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update({name: value for name, value in settings.items() if own or name not in os.environ})
     folder = Path(tempfile.mkdtemp(prefix="umeta-ray-")) if own else out.absolute().parent / f".{out.name}.ray"
@@ -236,7 +174,7 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def _check_answer(address: str) -> None:
@@ -251,13 +189,12 @@ def _check_answer(address: str) -> None:
 
 def _join(address: str, quiet: dict[str, Any]) -> None:
     import ray
-    from ray.exceptions import AuthenticationError
 
     handed = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     try:
         ray.init(address, runtime_env={"env_vars": handed}, **quiet)
-    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
-        if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
+        if "Authentication" in "".join(traceback.format_exception(error)):
             raise InputError(
                 f"the Ray cluster at {address} refuses the token; give its own in RAY_AUTH_TOKEN, or its file in RAY_AUTH_TOKEN_PATH"
             ) from error
