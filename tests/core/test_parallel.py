@@ -77,6 +77,8 @@ def test_rows_of_uneven_shares_come_together_and_slopes_go_back(in_team):
 def test_all_take_what_process_0_decided(in_team):
     decided = in_team(2, lambda team: team.first(torch.tensor([5, 7]) * (team.rank + 1)))
     assert [values.tolist() for values in decided] == [[5, 7], [5, 7]]
+    assert in_team(2, lambda team: team.led(team.rank + 0.1, 3.0)) == [[0.1, 3.0], [0.1, 3.0]]
+    assert ALONE.led(0.1, 3.0) == [0.1, 3.0]
 
 
 def test_a_process_that_torchrun_started_alone_computes_as_several_would(monkeypatch):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -162,11 +163,14 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
         import ray
 
         quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         if own:
             n_processors = len(os.sched_getaffinity(0))
             ray.init("local", num_cpus=n_processors, include_dashboard=False, _temp_dir=str(folder), **quiet)
         else:
             _join(str(address), quiet)
+        for number, handler in handlers.items():  # which Ray has replaced
+            signal.signal(number, handler)
         try:
             yield int(ray.cluster_resources().get("CPU", 0)), folder / "train"
         finally:

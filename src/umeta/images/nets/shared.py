@@ -131,19 +131,18 @@ class _SharedBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None]:
         images, weight, mean, var = ctx.saved_tensors
-        slope = slopes[0]
-        gain = torch.rsqrt(var + ctx.epsilon)
-        centered = images - mean.view(-1, 1, 1)
-        of_bias, of_weight = ctx.team.summed(
-            [
-                torch.stack([slope[share].sum((0, 2, 3)), (slope[share] * centered[share]).sum((0, 2, 3)) * gain])
-                for share in ctx.team.shares()
-            ]
-        )
+        slope, gain = slopes[0], torch.rsqrt(var + ctx.epsilon)
+
+        def sums(share: slice) -> Tensor:
+            along = (slope[share] * (images[share] - mean.view(-1, 1, 1))).sum((0, 2, 3))
+            return torch.stack([slope[share].sum((0, 2, 3)), along * gain])
+
+        of_bias, of_weight = ctx.team.summed([sums(share) for share in ctx.team.shares()])
         scale = gain if weight is None else gain * weight
         # What passes: the slope without its mean and without its part along the normalized image.
-        flat = (slope - (of_bias / ctx.n).view(-1, 1, 1)).addcmul_(centered, (of_weight / ctx.n * gain).view(-1, 1, 1), value=-1)
-        return flat.mul_(scale.view(-1, 1, 1)), None if weight is None else of_weight, of_bias, None, None
+        part = of_weight / ctx.n * gain * scale
+        flat = torch.addcmul((mean * part - of_bias / ctx.n * scale).view(-1, 1, 1), slope, scale.view(-1, 1, 1))
+        return flat.addcmul_(images, part.view(-1, 1, 1), value=-1), None if weight is None else of_weight, of_bias, None, None
 
 
 def _moments(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "3 c"]:
