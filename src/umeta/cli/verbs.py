@@ -166,6 +166,12 @@ class Learn:
     """Filters of the network's first block, or units of an MLP's layers; fewer are faster."""
     normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None
     """Of a conv4: over a batch of images, over each image, or none."""
+    engine: Literal["local", "ray"] = "local"
+    """Where images are learned from: in this process, or by workers that Ray starts and that share the practice."""
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Of Ray: how many processes; default as many as there are processors and the tasks allow."""
+    address: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
+    """Of Ray: a cluster that this machine is part of; default one of its own on this machine, for as long as the run takes."""
     resume: bool = False
     """Go on with a stopped run."""
     overwrite: bool = False

@@ -21,6 +21,7 @@ from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
 from umeta.core.parallel import started
+from umeta.core.progress import Reporter
 from umeta.evaluation.comparison import comparison_table, differences, named_rows
 from umeta.images.embed.outside import is_outside
 from umeta.images.named_classifier import CLASSIFIER, NamedClassifier
@@ -133,6 +134,10 @@ def request_of(verb: Learn) -> Request:
         )
     if verb.net == "resnet12" and verb.normalization not in (None, "batch"):
         raise InputError(f"--normalization {verb.normalization} is for --net conv4; a resnet12 normalizes by batches")
+    if verb.workers is not None and verb.workers < 1:
+        raise InputError("--workers must be at least 1")
+    if verb.engine != "ray" and (verb.workers is not None or verb.address is not None):
+        raise InputError(f"--{'workers' if verb.workers is not None else 'address'} is for --engine ray; add that, or leave it out")
     budget_s = None if verb.budget is None else seconds(verb.budget)
     return resolve(
         verb.source,
@@ -158,14 +163,12 @@ def run_learn(verb: Learn, began: float) -> int:
             for caution in cautions(request, found):
                 say(caution)
         return 0
-    with started() as team, listening() as stop, reporting() as reporter:
+    with listening() as stop, reporting() as reporter:
         try:
-            manifest = learn(
-                request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began, team=team
-            )
+            manifest = learned(verb, request, reporter, stop, began)
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved, go on with the same command and --resume") from error
-    if team.rank:
+    if manifest is None:
         return 0
     if verb.json:
         say_json(manifest)
@@ -180,6 +183,29 @@ def run_learn(verb: Learn, began: float) -> int:
         told = "".join(f", a picture of {what} in {path}" for what, path in pictures.items() if path.is_file())
         say(f"the procedure is in {verb.out}{told}")
     return 0
+
+
+def learned(verb: Learn, request: Request, reporter: Reporter, stop: Stop, began: float) -> dict[str, Any] | None:
+    """Learn by the engine that was asked for; returns the manifest, and None in a process that leaves the telling to another."""
+    if verb.engine == "ray":
+        from umeta.recipes.on_ray import learn_on_ray
+
+        return learn_on_ray(
+            request,
+            verb.out,
+            n_workers=verb.workers,
+            address=verb.address,
+            resume=verb.resume,
+            overwrite=verb.overwrite,
+            reporter=reporter,
+            stop=stop,
+            began=began,
+        )
+    with started() as team:
+        manifest = learn(
+            request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began, team=team
+        )
+    return None if team.rank else manifest
 
 
 def run_evaluate(verb: Evaluate) -> int:

@@ -21,6 +21,10 @@ class DivergedError(UmetaError):
     """A loss became NaN or infinite; the last good checkpoint is untouched."""
 
 
+class ProcessLostError(UmetaError):
+    """Another of the processes that share a run is gone; the newest checkpoint is untouched."""
+
+
 class InterruptedRunError(UmetaError):
     """A person or the system asked the run to stop; a checkpoint was saved."""
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from umeta.core.errors import DivergedError, InterruptedRunError
 from umeta.core.metalearner import MetaLearner, Metrics, StateT
 from umeta.core.parallel import ALONE, Team
 from umeta.core.rng import Rng
+from umeta.core.state import ModuleState
 from umeta.core.task import TaskDistribution
 
 TaskT = TypeVar("TaskT")
@@ -104,7 +106,7 @@ def train(
         pace: When the schedule ends.
         start: Where a resumed run goes on.
         observer: Watches and saves.
-        team: The processes that share each step; all stop where one is asked to.
+        team: The processes that share each step; all go by the clock of process 0, and stop where one is asked to.
 
     Returns:
         The final state.
@@ -125,7 +127,8 @@ def train(
                 "try another --seed, or a smaller learning rate"
             )
         elapsed_s = time.monotonic() - began
-        position = Position(position.step + 1, elapsed_s, pace.progress(position.step + 1, elapsed_s))
+        elapsed_s, progress = team.led(elapsed_s, pace.progress(position.step + 1, elapsed_s))
+        position = Position(position.step + 1, elapsed_s, progress)
         observer.on_step(position, metrics)
         if team.any(observer.wants_stop()):
             observer.save(position, state)
@@ -158,14 +161,15 @@ def meta_train(
         state: The state to go on from; None starts afresh.
         start: The position that `state` was saved at.
         observer: Watches and saves.
-        team: The processes that share each batch; the result is that of one process, up to rounding.
+        team: The processes that share each step, as far as the learner knows how to; the result is that of one process, up to rounding.
     """
 
     def step(current: StateT, index: int) -> tuple[StateT, Metrics]:
         batch: Sequence[TaskT] = tasks.sample_batch(rng.fork("tasks", index), meta_batch_size)
-        current, metrics = learner.step(current, team.portion(batch), rng.fork("step", index))
+        current, metrics = learner.step(current, batch, rng.fork("step", index))
         return current, team.mean(metrics)
 
     first = learner.init(rng.fork("init")) if state is None else state
-    with team.sharing(first):
+    assert team.size == 1 or isinstance(first, ModuleState), "several processes share the step of a ModuleState"
+    with first.shared(team) if isinstance(first, ModuleState) else nullcontext():
         return learner.export(train(first, step, pace, start=start, observer=observer, team=team))

@@ -146,6 +146,8 @@ def _learn(
                 "labels_seen": {"meta_train": 0 if labels is None else labels.shape[1], "meta_val": 0},
                 "skipped": cache.info["n_skipped"],
                 "threads": torch.get_num_threads(),
+                "processes": team.size,
+                "exact": team.exact,
             },
             files,
         )

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from umeta.core.errors import InputError
-from umeta.core.parallel import Team, check_shares
+from umeta.core.parallel import N_SHARES, Team, check_shares
 from umeta.recipes.request import Request
 
+SHARED_LEARNERS = ("protonets", "maml", "in-context")
 LINKED = ("cache", "embedding", "partition")
 COPIED = ("config.json", "progress.json", "manifest.json")
 
@@ -18,14 +19,25 @@ def check_shared(request: Request, team: Team) -> None:
     """Raise `InputError` if the result of a run would depend on how many processes share it."""
     if team.size == 1:
         return
-    if request.recipe.learner != "maml":
+    if request.recipe.learner not in SHARED_LEARNERS:
         raise InputError(
-            f"{request.recipe.name} normalizes the tasks of a step together, so {team.size} processes cannot share a step; "
-            "give a recipe of gradient learners, such as --recipe cactus-maml, or start one process"
+            f"{request.recipe.name} has no step that {team.size} processes could share; "
+            "give a recipe of ProtoNets or of gradient learners, or start one process"
         )
-    if request.steps is None:
-        raise InputError(f"{team.size} processes have no common clock; give --steps instead of --budget")
-    check_shares(request.recipe.meta_batch_size, team.size)
+    check_shares(*divisible(request), team.size)
+
+
+def divisible(request: Request) -> tuple[int, str]:
+    """Return into how many parts a step of a run is divided at most, and what they are."""
+    return (request.recipe.meta_batch_size, "tasks") if request.recipe.learner == "maml" else (N_SHARES, "shares")
+
+
+def fitting(request: Request, most: int) -> int:
+    """Return the largest number of processes, up to `most`, that can share a run."""
+    if request.recipe.learner not in SHARED_LEARNERS:
+        return 1
+    n, _ = divisible(request)
+    return max(number for number in range(1, most + 1) if n % number == 0)
 
 
 @contextmanager
@@ -44,6 +56,6 @@ def mirrored(path: Path, team: Team) -> Iterator[Path]:
         for name in COPIED:
             if (path / name).is_file():
                 shutil.copyfile(path / name, own / name)
-        for checkpoint in (path / "checkpoint").glob("meta_train-?????????"):
-            shutil.copytree(checkpoint, own / "checkpoint" / checkpoint.name)
+        for made in (*(path / "checkpoint").glob("*-?????????"), *(path / "neighbors").glob("*")):
+            shutil.copytree(made, own / made.parent.name / made.name)
         yield own

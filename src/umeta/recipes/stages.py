@@ -20,6 +20,7 @@ from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.parallel import ALONE, Team
+from umeta.core.precision import full_precision
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
@@ -245,6 +246,12 @@ class Learning:
         self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
     ) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""
+        with full_precision(self.team.exact):
+            return self._practice(cache, tasks, plan)
+
+    def _practice(
+        self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
+    ) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         recipe, rng = self.recipe, self.rng.fork("meta")
         learner = self.learner(cache, tasks.pool, plan)
         state = learner.init(rng.fork("init"))
@@ -268,13 +275,18 @@ class Learning:
     ) -> tuple[ImageProcedure, InstanceTasks]:
         """Embed the images by what was learned so far, and practice on tasks in which neighbors stand in for views; several times."""
         agreement = self.agreement(tasks.pool)
-        reached = agreement(procedure.encoder)
+
+        def agreed(encoder: Encoder) -> float:
+            return self.team.mean({"agreement": agreement(encoder)})["agreement"]
+
+        reached = agreed(procedure.encoder)
         for number in range(1, n_rounds + 1):
             name = f"round_{number}"
-            near = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure.encoder))
+            found = self.team.first(torch.from_numpy(self.neighbors(name, tasks.pool, procedure.encoder)))
+            near = replace(tasks, partners=found.numpy())
             share = None if number == n_rounds else 1 - self.recipe.rounds_share * (1 - number / n_rounds)
             latest = self.stage(name, learner, near, share, state, rng.fork(name))
-            now = agreement(latest.encoder)
+            now = agreed(latest.encoder)
             if now < LEAST_KEPT * reached:
                 self.reporter.note(f"{name}: views agree less than before it ({now:.1%} after {reached:.1%}), so it is taken back")
                 break

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from umeta.core.loop import Pace, meta_train
+from umeta.core.parallel import Team
 from umeta.core.rng import Rng
 from umeta.functional.contrastive import nt_xent
 from umeta.functional.prototypes import Metric
@@ -15,6 +16,8 @@ from umeta.images.augment import RandomViews
 from umeta.images.learners.classifier import accuracy
 from umeta.images.learners.protonets import ProtoNets, PrototypeClassifier, PrototypeProcedure, episode_logits, warmed
 from umeta.images.nets.conv4 import Conv4Config
+from umeta.images.nets.perceptron import MlpConfig
+from umeta.images.nets.resnet12 import ResNet12Config
 from umeta.images.partition.partition import Partitions
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.partition_tasks import PartitionTasks
@@ -51,6 +54,27 @@ def test_golden_losses_and_learning_for_new_classes(tiny_pool, tiny_classes, rng
     trained = accuracy(learner.export(state).logits(test, rng), test.labels(4)).mean()
     assert trained > untrained + 0.1
     assert trained > 0.25 + 0.4
+
+
+@pytest.mark.parametrize(
+    ("learner", "size"),
+    [
+        (COSINE, 2),
+        (ProtoNets(NET, n_splits=3), 8),
+        (ProtoNets(replace(NET, normalization="layer")), 2),
+        (ProtoNets(ResNet12Config(1, 28, (4, 4, 4, 4))), 4),
+        (ProtoNets(MlpConfig(1, 28)), 2),
+    ],
+)
+def test_processes_that_share_a_step_end_where_one_does_bit_for_bit(tiny_tasks, rng, learner, size, in_team):
+    def train(team, n_steps=3):
+        return meta_train(learner, tiny_tasks, meta_batch_size=1, pace=Pace(n_steps), rng=rng, team=team).net.state_dict()
+
+    alone, *shared = [train(Team(exact=True)), *in_team(size, train)]
+    for weights in shared:
+        assert all(torch.equal(weights[name], alone[name]) for name in alone)
+    plain, exact = train(Team(), 1), train(Team(exact=True), 1)
+    assert np.median([float((plain[name] - exact[name]).abs().median()) for name in plain]) < 1e-6
 
 
 def test_meta_train_is_init_step_export(tiny_tasks, rng):

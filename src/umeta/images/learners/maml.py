@@ -234,7 +234,8 @@ class Maml:
         return ModuleState(modules, {"adam": torch.optim.Adam(learned, self.outer_lr)})
 
     def step(self, state: ModuleState, tasks: Sequence[Episode], rng: Rng) -> tuple[ModuleState, Metrics]:
-        """Adapt to every task and move the shared weights down the mean query loss."""
+        """Adapt to every task, each of several processes to a part of them, and move the shared weights down the mean query loss."""
+        tasks = state.team.portion(tasks)
         assert isinstance(tasks, Episodes)
         optimizer, images = state.optimizers["adam"], tasks.images()
         support, query = images[:, :, : tasks.k_shot].flatten(1, 2), images[:, :, tasks.k_shot :].flatten(1, 2)

@@ -185,13 +185,16 @@ class ProtoNets:
         return ModuleState(modules, {"adam": torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)})
 
     def step(self, state: ModuleState, tasks: Sequence[Episode], rng: Rng) -> tuple[ModuleState, Metrics]:
-        """Embed all images of the batch in one call, then score every episode."""
+        """Embed all images of the batch in one call, each of several processes a part of them, then score every episode."""
         assert isinstance(tasks, Episodes)
         net, optimizer = state.modules["net"].train(), state.optimizers["adam"]
-        images = tasks.images().flatten(0, 2).contiguous(memory_format=torch.channels_last)
+        images = tasks.images().flatten(0, 2)
+        team = state.divided(len(images))
+        own = images[team.span()].contiguous(memory_format=torch.channels_last)
         with mixed_precision(images.device):
-            embedded = net(images)
-        loss, right = self._score(embedded.float().reshape(*tasks.indices.shape, -1), tasks, rng)
+            embedded = net(own)
+        embedding = team.joined(embedded.float()).reshape(*tasks.indices.shape, -1)
+        loss, right = self._score(embedding, tasks, rng)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from umeta.core.parallel import ALONE, Team
+from umeta.images.nets.shared import shared_batch_norm, shared_conv, shared_scale
+
 EPSILON = 1e-5
 MOMENTUM = 0.1
 PATCHES_AT_ONCE = 128
@@ -28,6 +31,7 @@ class BatchNorm(nn.Module):
 
     Attributes:
         once_differentiable: Set it where no second derivative is taken, for a kernel several times as fast.
+        team: The processes that share the images of a call; stored statistics are of the images of all.
     """
 
     mean: Tensor
@@ -37,6 +41,7 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.stored = stored
         self.once_differentiable = False
+        self.team = ALONE
         self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(n_channels))
         if stored:
@@ -47,6 +52,10 @@ class BatchNorm(nn.Module):
         """Normalize; `n_reference` takes the statistics from the first so many images only (a support set, say)."""
         if self.stored:
             assert n_reference is None, "stored statistics need no reference"
+            if self.training and self.team.divides:
+                normalized, mean, var = shared_batch_norm(images, self.weight, self.bias, self.team, EPSILON)
+                self._follow(mean, var)
+                return normalized
             return F.batch_norm(images, self.mean, self.var, self.weight, self.bias, self.training, MOMENTUM, EPSILON)
         if n_reference is None and self.once_differentiable and images[:, 0].numel() > 1:
             return F.batch_norm(images, None, None, self.weight, self.bias, training=True, eps=EPSILON)
@@ -79,16 +88,19 @@ class BatchNorm(nn.Module):
         """
         with torch.autocast(images.device.type, enabled=False):
             with torch.no_grad():
-                mean, covariance, n = patch_moments(images.to(conv.weight.dtype), conv)
+                mean, covariance, n = patch_moments(images.to(conv.weight.dtype), conv, self.team)
             weight = conv.weight.flatten(1)
             center, var = weight @ mean, ((weight @ covariance) * weight).sum(1)
-            with torch.no_grad():
-                self.mean.lerp_(center, MOMENTUM)
-                self.var.lerp_(var * (n / max(n - 1, 1)), MOMENTUM)
+            self._follow(center, var * (n / max(n - 1, 1)))
             gain = torch.rsqrt(var + EPSILON)
             if self.weight is not None:
                 gain = gain * self.weight
             return conv.weight * gain.view(-1, 1, 1, 1), self.bias - center * gain
+
+    @torch.no_grad()
+    def _follow(self, mean: Float[Tensor, " c"], var: Float[Tensor, " c"]) -> None:
+        self.mean.lerp_(mean, MOMENTUM)
+        self.var.lerp_(var, MOMENTUM)
 
 
 class ImageNorm(nn.Module):
@@ -102,7 +114,7 @@ class ImageNorm(nn.Module):
 
     def __init__(self, n_channels: int, *, centered: bool, scale: bool) -> None:
         super().__init__()
-        self.centered = centered
+        self.centered, self.team = centered, ALONE
         self.weight = nn.Parameter(torch.ones(n_channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(n_channels))
 
@@ -112,22 +124,34 @@ class ImageNorm(nn.Module):
         if self.centered:
             out = out - out.mean((1, 2, 3), keepdim=True)
             out = out * torch.rsqrt(out.square().mean((1, 2, 3), keepdim=True) + EPSILON)
-        if self.weight is not None:
-            out = out * self.weight.view(-1, 1, 1)
-        return out + self.bias.view(-1, 1, 1)
+        return shared_scale(out, self.weight, self.bias, self.team)
 
 
-def patch_moments(images: Float[Tensor, "n c h w"], conv: nn.Conv2d) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
-    """Return mean and covariance of the patches that a convolution looks at, d = c * kernel area, and their number."""
+def patch_moments(
+    images: Float[Tensor, "n c h w"], conv: nn.Conv2d, team: Team = ALONE
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"], int]:
+    """Return mean and covariance of patches that a convolution looks at, d = c * kernel area, and their number, over a team's images."""
     size, stride, padding = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     assert not isinstance(padding, str)
-    n, total, second = 0, images.new_zeros(()), images.new_zeros(())
-    for part in torch.split(F.pad(images, [padding] * 4), PATCHES_AT_ONCE):
-        windows = part.unfold(2, size, stride).unfold(3, size, stride)
-        patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
-        n, total, second = n + patches.shape[1], total + patches.sum(1), second + patches @ patches.T
-    mean = total / n
-    return mean, second / n - torch.outer(mean, mean), n
+
+    def moments(share: Tensor) -> Tensor:
+        total, center = share.new_zeros(()).double(), share.new_zeros(())
+        for part in torch.split(F.pad(share, [padding] * 4), PATCHES_AT_ONCE):
+            windows = part.unfold(2, size, stride).unfold(3, size, stride)
+            patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(0, 2).flatten(1)
+            if not center.ndim:
+                # About a point amid them: on even ground, moments about 0 are large and their difference has few digits left.
+                center = patches.mean(1, keepdim=True)
+            patches = torch.cat([patches - center, torch.ones_like(patches[:1])])
+            each = patches.view(len(patches), len(part), -1).transpose(0, 1)
+            total = total + (each @ each.mT).double().sum(0)
+        shift = torch.eye(len(total), dtype=total.dtype, device=total.device)
+        shift[:-1, -1:] = center
+        return shift @ total @ shift.T
+
+    sums = team.summed([moments(images[share]) for share in team.shares()]) if team.divides else moments(images)
+    n, mean = int(sums[-1, -1]), sums[:-1, -1] / sums[-1, -1]
+    return mean.to(images.dtype), (sums[:-1, :-1] / n - torch.outer(mean, mean)).to(images.dtype), n
 
 
 @dataclass(frozen=True)
@@ -199,7 +223,7 @@ class Conv4(nn.Module):
 
     def __init__(self, config: Conv4Config, generator: torch.Generator) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.team = config, ALONE
         widths = [config.channels, *[config.width] * 4]
         self.convs = nn.ModuleList(
             skip_init(nn.Conv2d, n_in, n_out, 3, stride=2 if config.strides(block) else 1, padding=1, bias=False)  # type: ignore[no-untyped-call]
@@ -221,9 +245,9 @@ class Conv4(nn.Module):
                 assert n_reference is None, "stored statistics need no reference"
                 out = F.conv2d(out, *stored.settled(conv), stride=conv.stride, padding=conv.padding)
             elif stored is not None and block == 0 and not images.requires_grad:
-                out = F.conv2d(out, *stored.folded(conv, out), stride=conv.stride, padding=conv.padding)
+                out = shared_conv(out, *stored.folded(conv, out), conv, self.team)
             else:
-                out = norm(conv(out), n_reference)
+                out = norm(shared_conv(out, conv.weight, None, conv, self.team), n_reference)
             # The rectifier and a maximum change places without changing values or gradients, and then it has a quarter of the work.
             if self.config.pools(block) and out.shape[-1] > 1:
                 out = F.max_pool2d(out, 2)

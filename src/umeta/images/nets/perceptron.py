@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from umeta.core.parallel import ALONE
 from umeta.images.nets.conv4 import BatchNorm
+from umeta.images.nets.shared import shared_linear
 
 
 class Perceptron(nn.Module):
@@ -91,7 +93,7 @@ class Mlp(nn.Module):
 
     def __init__(self, config: MlpConfig, generator: torch.Generator) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.team = config, ALONE
         sizes = list(pairwise([config.channels * config.side**2, *config.widths]))
         self.layers = nn.ModuleList(skip_init(nn.Linear, n_in, n_out, bias=False) for n_in, n_out in sizes)  # type: ignore[no-untyped-call]
         self.norms = nn.ModuleList(BatchNorm(n_out, stored=config.stored) for _, n_out in sizes)
@@ -104,5 +106,6 @@ class Mlp(nn.Module):
         """Map vectors; `n_reference` as in `BatchNorm`."""
         out = vectors.flatten(1)
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            out = norm(layer(F.relu(out) if number else out)[..., None, None], n_reference).flatten(1)
+            assert isinstance(layer, nn.Linear)
+            out = norm(shared_linear(F.relu(out) if number else out, layer, self.team)[..., None, None], n_reference).flatten(1)
         return out

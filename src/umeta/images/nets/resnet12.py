@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from umeta.core.parallel import ALONE
 from umeta.images.nets.conv4 import BatchNorm
+from umeta.images.nets.shared import shared_conv
 
 LEAK = 0.1
 
@@ -46,6 +48,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, *, stored: bool, generator: torch.Generator) -> None:
         super().__init__()
+        self.team = ALONE
         shapes = [(n_in, 3), (n_out, 3), (n_out, 3), (n_in, 1)]
         self.convs = nn.ModuleList(
             skip_init(nn.Conv2d, n, n_out, size, padding=size // 2, bias=False)  # type: ignore[no-untyped-call]
@@ -60,10 +63,16 @@ class ResidualBlock(nn.Module):
     def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n d i j"]:
         """Run the block; `n_reference` as in `BatchNorm`."""
         out = images
-        for conv, norm in zip(self.convs[:2], self.norms[:2], strict=True):
-            out = F.leaky_relu(norm(conv(out), n_reference), LEAK)
-        out = F.leaky_relu(self.norms[2](self.convs[2](out), n_reference) + self.norms[3](self.convs[3](images), n_reference), LEAK)
+        for number in range(2):
+            out = F.leaky_relu(self._normed(number, out, n_reference), LEAK)
+        out = F.leaky_relu(self._normed(2, out, n_reference) + self._normed(3, images, n_reference), LEAK)
         return F.max_pool2d(out, 2) if out.shape[-1] > 1 else out
+
+    def _normed(self, number: int, images: Tensor, n_reference: int | None) -> Tensor:
+        conv = self.convs[number]
+        assert isinstance(conv, nn.Conv2d)
+        normed: Tensor = self.norms[number](shared_conv(images, conv.weight, None, conv, self.team), n_reference)
+        return normed
 
 
 class ResNet12(nn.Module):
