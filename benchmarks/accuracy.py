@@ -33,7 +33,7 @@ def one_row(recipe: str, budget_s: float, given: argparse.Namespace) -> dict:
     run = given.out / f"{recipe}-{budget_s:g}s-seed{given.seed}"
     manifest = learn(resolve(given.on, recipe, budget_s=budget_s, seed=given.seed), run, resume=run.exists())
     question = Question(given.on, ways=(5,), shots=(1,), n_tasks=given.tasks)
-    (row,) = score(run, question).results
+    (row,) = score(run, question).rows
     return {
         "recipe": recipe,
         "on": given.on,

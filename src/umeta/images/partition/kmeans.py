@@ -1,6 +1,7 @@
 """Knows how CACTUs cuts an embedding: k-means, repeated under random diagonal metrics."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -91,17 +92,17 @@ class KMeansPartitioner:
     def _cluster(self, points: NDArray[np.float32], k: int, rng: Rng) -> NDArray[np.int32]:
         found = []
         for number in range(N_STARTS_ALONE if self.n_partitions == 1 else 1):
-            centers, n_left = first_centers(points, k, rng.fork("start", number).numpy()), self.n_iter
-            if len(points) >= POINTS_FOR_HALF * k:
-                n_left -= self.n_iter // 2
-                centers = _lloyd(np.ascontiguousarray(points[::2]), centers, self.n_iter // 2).centroids
-            found.append(_lloyd(points, centers, n_left))
+            centers = first_centers(points, k, rng.fork("start", number).numpy())
+            n_half = self.n_iter // 2 if len(points) >= POINTS_FOR_HALF * k else 0
+            if n_half:
+                centers = _lloyd(np.ascontiguousarray(points[::2]), centers, n_half).centroids
+            found.append(_lloyd(points, centers, self.n_iter - n_half))
         best = min(found, key=lambda kmeans: float(kmeans.obj[-1]))
-        _, nearest = best.index.search(points, 1)
-        return nearest[:, 0].astype(np.int32)
+        nearest: NDArray[np.int32] = best.index.search(points, 1)[1][:, 0].astype(np.int32)
+        return nearest
 
 
-def _lloyd(points: NDArray[np.float32], centers: NDArray[np.float32], n_iter: int) -> faiss.Kmeans:
+def _lloyd(points: NDArray[np.float32], centers: NDArray[np.float32], n_iter: int) -> Any:
     kmeans = faiss.Kmeans(points.shape[1], len(centers), niter=n_iter, min_points_per_centroid=1, max_points_per_centroid=len(points))
     kmeans.train(points, init_centroids=centers)
     return kmeans

@@ -81,6 +81,7 @@ def _squared_distances(points: Float32[np.ndarray, "n dim"]) -> Float32[np.ndarr
     points = points - points.mean(0)
     squares = np.einsum("ij,ij->i", points, points)[:, None]
     ones = np.ones_like(squares)
-    apart = np.hstack([-2 * points, squares, ones]) @ np.hstack([points, ones, squares]).T
+    apart: NDArray[np.float32] = np.hstack([-2 * points, squares, ones]) @ np.hstack([points, ones, squares]).T
     np.fill_diagonal(apart, 0)
-    return np.maximum(apart, 0, out=apart)
+    np.maximum(apart, 0, out=apart)
+    return apart
