@@ -82,7 +82,7 @@ def test_a_run_whose_worker_is_killed_ends_with_the_hashes_of_one_process(tmp_pa
 
 def test_what_cannot_be_started_is_refused_in_one_line(tmp_path, request_of_few, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    n = len(os.sched_getaffinity(0))
+    n = on_ray.processors_here()
     monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: object())
     with pytest.raises(InputError, match=f"8 workers with OMP_NUM_THREADS=2 are too many for {n} processors; "):
         learn_on_ray(request_of_few, tmp_path / "run", n_workers=8)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -36,7 +37,6 @@ SETTINGS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
 }
 OWN_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
@@ -107,7 +107,7 @@ def learn_on_ray(
         raise InputError("--engine ray needs Ray; install it by: pip install 'umeta[ray]'")
     n_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
     if address is None:
-        n_workers = checked(request, n_workers, n_threads, len(os.sched_getaffinity(0)))
+        n_workers = checked(request, n_workers, n_threads, processors_here())
     began = time.monotonic() if began is None else began
     with connected(address, out) as (n_processors, storage):
         n_workers = checked(request, n_workers, n_threads, n_processors)
@@ -132,6 +132,11 @@ def learn_on_ray(
                 "what is done is saved, go on with the same command and --resume"
             ) from failures[0]
     return read_json(out / "manifest.json")
+
+
+def processors_here() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def checked(request: Request, n_workers: int | None, n_threads: int, n_processors: int) -> int:
@@ -165,8 +170,7 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
         quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         if own:
-            n_processors = len(os.sched_getaffinity(0))
-            ray.init("local", num_cpus=n_processors, include_dashboard=False, _temp_dir=str(folder), **quiet)
+            ray.init("local", num_cpus=processors_here(), include_dashboard=False, _temp_dir=str(folder), **quiet)
         else:
             _join(str(address), quiet)
         for number, handler in handlers.items():  # which Ray has replaced
@@ -196,13 +200,28 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
 
     handed = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     try:
-        ray.init(address, runtime_env={"env_vars": handed}, **quiet)
+        with _hushed():
+            ray.init(address, runtime_env={"env_vars": handed}, **quiet)
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
         if "Authentication" in "".join(traceback.format_exception(error)):
             raise InputError(
                 f"the Ray cluster at {address} refuses the token; give its own in RAY_AUTH_TOKEN, or its file in RAY_AUTH_TOKEN_PATH"
             ) from error
         raise InputError(f"the Ray cluster at {address} cannot be joined: {_last_line(error)}") from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what is written to standard error, by Ray's own library too, which repeats a refusal once for every attempt."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _train(job: Job, n_workers: int, storage: Path, failures: list[Exception]) -> None:
