@@ -146,6 +146,39 @@ def test_dads_rewards_going_where_only_this_skill_is_expected(rng):
     assert own.mean() > 0.7 and own.max() <= math.log(9) + 1e-5 and others.mean() < 0
 
 
+def test_dads_is_as_unsure_as_changes_are_large_and_so_tells_small_steps_apart_at_once(rng):
+    """A spread that Adam learns at the network's rate starts far above any step, and needs thousands of updates to come down to it."""
+    objective, episodes = Dads(n_others=8), straight(0.5 * CROSS)
+    process = PointNav(horizon=6)
+    model = objective.model(process, rng)
+    objective.loss(model, process, episodes, CROSS)
+    assert model.spread.tolist() == pytest.approx([0.08 / math.sqrt(2)] * 2)
+    model.follow(torch.zeros(3, 2))
+    assert model.spread.tolist() == pytest.approx([(0.95 * 0.08 + 0.05 * 0.001 * math.sqrt(2)) / math.sqrt(2)] * 2)
+    model, process = fitted(objective, episodes, CROSS, rng, n=60)
+    assert objective.measure(model, process, episodes, CROSS)["information"] > 0.3
+
+
+def test_dads_makes_tasks_of_places_and_pays_for_what_its_prediction_takes_for_a_step_away(rng):
+    objective, episodes = Dads(n_others=3), straight(CROSS)
+    model, process = fitted(objective, episodes, CROSS, rng, n=30)
+    places = objective.draw_tasks(model, 200, rng)
+    passed = torch.cat([episodes.observation[:, 0, :1], episodes.reached[:, 0]], 1).flatten(0, 1) * 2
+    assert torch.cdist(places, passed).amin(-1).max() < 1e-6 and len(places.unique(dim=0)) > 20
+    place = torch.tensor([[0.48, 0.0]])
+    earned = RewardTasks(objective.family(model, process), place).rewards(process, episodes[torch.tensor([0])])[0, 0]
+    feature = process.feature(episodes.reached[0, 0])
+    oracle = []
+    for state in feature:
+        ways = []
+        for skill in model.others:
+            mean = model.net(torch.cat([state, skill])[None, None, None])[0, 0, 0] * model.spread
+            ways.append(torch.distributions.Normal(state + mean, model.spread).log_prob(place[0]).sum().exp())
+        oracle.append(torch.stack(ways).mean().log())
+    torch.testing.assert_close(earned, torch.stack(oracle).detach(), rtol=1e-4, atol=1e-3)
+    assert int(earned.argmax()) in {1, 2, 3}
+
+
 def test_metra_has_steps_of_length_1_at_most_and_rewards_the_way_along_a_skill(rng):
     objective, skill = Metra(price=5.0), CROSS
     model, process = fitted(objective, straight(CROSS), skill, rng, n=250)

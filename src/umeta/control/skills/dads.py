@@ -14,29 +14,39 @@ from umeta.control.nets.policy import mlp_weights
 from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardFamily
 from umeta.control.skills.continuous import evenly_in_cube
+from umeta.control.skills.places import N_PLACES, places_passed
 from umeta.control.trajectory import Trajectories, conditioned
 from umeta.core.rng import Rng
 from umeta.functional.skills import dynamics_reward
 
-LEAST_STD = 0.02
+LEAST_SPREAD, FOLLOWED = 1e-3, 0.05
 
 
 class SkillDynamics(nn.Module):
-    """How a step changes the features under a skill: a Gaussian around a network's output.
+    """How a step changes the features under a skill: a Gaussian around a network's output, as wide as changes are large, and places passed.
 
     Args:
-        net: Maps features and a skill to the mean change.
+        net: Maps features and a skill to the mean change, in units of `spread`.
         others: Skills that every transition is compared with.
         n_feature: Features that change.
     """
 
     others: Float[Tensor, "n_others n_dim"]
+    spread: Float[Tensor, " n_feature"]
+    passed: Float[Tensor, "n_place n_feature"]
 
     def __init__(self, net: Net, others: Float[Tensor, "n_others n_dim"], n_feature: int) -> None:
         super().__init__()
         self.net = net
-        self.log_std = nn.Parameter(torch.zeros(n_feature))
         self.register_buffer("others", others)
+        self.register_buffer("spread", torch.zeros(n_feature))
+        self.register_buffer("passed", torch.zeros(N_PLACES, n_feature))
+
+    @torch.no_grad()
+    def follow(self, change: Float[Tensor, "n_seen n_feature"]) -> None:
+        """Move the spread toward the root mean square of changes; the first time, all the way."""
+        now = change.square().mean(0).sqrt().clamp_min(LEAST_SPREAD)
+        self.spread.copy_(torch.where(self.spread > 0, self.spread.lerp(now, FOLLOWED), now))
 
     def log_prob(
         self,
@@ -45,21 +55,29 @@ class SkillDynamics(nn.Module):
         after: Float[Tensor, "n_task n_episode n_step n_feature"],
     ) -> Float[Tensor, "n_task n_episode n_step"]:
         """Return the log density of each task's transitions under its skill."""
-        std = LEAST_STD + self.log_std.exp()
-        apart: Tensor = (after - before - self.net(conditioned(before, skill))) / std
-        return (-0.5 * apart.square() - std.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+        apart: Tensor = (after - before) / self.spread - self.net(conditioned(before, skill))
+        return (-0.5 * apart.square() - self.spread.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def reward(self, skill: Tensor, before: Tensor, after: Tensor) -> Float[Tensor, "n_task n_episode n_step"]:
         """Return how much more a transition is expected under its skill than under the others."""
-        others = [self.log_prob(one.expand(len(skill), -1), before, after) for one in self.others]
-        return dynamics_reward(self.log_prob(skill, before, after), torch.stack(others, -1))
+        return dynamics_reward(self.log_prob(skill, before, after), self.log_prob_others(before, after))
+
+    def log_prob_others(self, before: Tensor, after: Tensor) -> Float[Tensor, "n_task n_episode n_step n_others"]:
+        """Return the log density of transitions under each of the skills that all are compared with."""
+        return torch.stack([self.log_prob(one.expand(len(before), -1), before, after) for one in self.others], -1)
+
+    def reach(self, place: Float[Tensor, "n_task n_feature"], feature: Tensor) -> Float[Tensor, "n_task n_episode n_step"]:
+        """Return the log density, under a skill that is not known, of getting to each task's place by the next step."""
+        return self.log_prob_others(feature, place[:, None, None].expand_as(feature)).logsumexp(-1) - math.log(len(self.others))
 
 
 @dataclass(frozen=True)
 class Dads:
     r"""Reward skill $z$ with $\log q(s' \mid s, z) - \log E_{z'} q(s' \mid s, z')$ of each transition, where $q$ learns to predict.
 
-    Skills are points of the cube $[-1, 1]^d$. As a task a skill has the same reward.
+    Skills are points of the cube $[-1, 1]^d$. A task is to be a step away from a place $g$ that skills pass, as far as $q$ knows: its
+    reward is $\log E_z q(g \mid s', z)$ of the state reached $s'$. The skills' own reward makes poor tasks: where skills end, at the
+    edge of what can be reached, nothing moves under any of them, so that it tells nothing of most steps.
 
     Attributes:
         n_dim: $d$.
@@ -68,8 +86,8 @@ class Dads:
 
     Source:
         Sharma et al. 2020, "Dynamics-Aware Unsupervised Discovery of Skills" (arXiv:1907.01657), algorithm 1. Departures: one Gaussian
-        with a spread that is learned, instead of four experts with a fixed one; it predicts the change of `process.feature`; the skills
-        of the expectation are drawn once; PPO instead of SAC; the skills become tasks instead of actions of a planner.
+        instead of four experts, like them of width 1 where changes of `process.feature` are normalized, which is by their running root
+        mean square; the skills of the expectation are drawn once; PPO instead of SAC; no planner: places become tasks.
     """
 
     n_dim: int = 2
@@ -92,29 +110,36 @@ class Dads:
         """Return points of the cube."""
         return evenly_in_cube(n, self.n_dim, rng)
 
-    draw_tasks = draw
+    def draw_tasks(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_feature"]:
+        """Return features of places that skills pass."""
+        assert isinstance(model, SkillDynamics)
+        return model.passed[torch.randint(len(model.passed), (n,), generator=rng.torch())]
 
+    @torch.no_grad()
     def reward(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_dim"]
     ) -> Float[Tensor, "n_task n_episode n_step"]:
         """Return how much more each transition is expected under its skill than under others."""
-        return self.family(model, process)(skill, trajectories.observation, trajectories.action, trajectories.reached)
+        assert isinstance(model, SkillDynamics)
+        return model.reward(skill, process.feature(trajectories.observation), process.feature(trajectories.reached))
 
     def loss(
         self, model: nn.Module, process: ControlledProcess, trajectories: Trajectories, skill: Float[Tensor, "n_task n_dim"]
     ) -> Float[Tensor, ""]:
-        """Return the mean surprise of the prediction."""
+        """Return the mean surprise of the prediction; its spread follows the changes, and places that the episodes pass are kept."""
         assert isinstance(model, SkillDynamics)
         before, after = process.feature(trajectories.observation), process.feature(trajectories.reached)
+        model.passed.copy_(places_passed(process, trajectories, lambda feature: feature))
+        model.follow((after - before)[trajectories.alive])
         return -model.log_prob(skill, before, after)[trajectories.alive].mean()
 
     def family(self, model: nn.Module, process: ControlledProcess) -> RewardFamily:
-        """Return the reward of transitions."""
+        """Return how likely a step of some skill leads from the state reached to the place."""
         assert isinstance(model, SkillDynamics)
 
         @torch.no_grad()
-        def reward(skill: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
-            return model.reward(skill.to(reached.device), process.feature(observation), process.feature(reached))
+        def reward(place: Tensor, observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+            return model.reach(place.to(reached.device), process.feature(reached))
 
         return reward
 

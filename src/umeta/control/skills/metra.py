@@ -15,12 +15,10 @@ from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardFamily
 from umeta.control.skills.continuous import evenly_on_sphere, told_from_batch
 from umeta.control.skills.discriminator import evenly
+from umeta.control.skills.places import N_PLACES, places_passed
 from umeta.control.trajectory import Trajectories
 from umeta.core.rng import Rng
 from umeta.functional.skills import displacement_reward, step_slack
-
-N_PLACES = 256
-GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Representation(nn.Module):
@@ -43,19 +41,6 @@ class Representation(nn.Module):
     def forward(self, feature: Float[Tensor, "*batch n_feature"]) -> Float[Tensor, "*batch n_dim"]:
         """Return the place of features in the representation."""
         return self.net(feature)  # type: ignore[no-any-return]
-
-    @torch.no_grad()
-    def remember(self, feature: Float[Tensor, "n_episode n_seen n_feature"]) -> None:
-        """Keep states that episodes pass, evenly spread over the way from their first state to the one that is furthest from it.
-
-        Spread over time they would be those where skills end, which they reach soon and do not leave.
-        """
-        chosen = torch.linspace(0, len(feature) - 1, len(self.passed), device=feature.device).round().long()
-        share = (torch.arange(len(chosen), device=feature.device) * GOLDEN) % 1
-        way = self(feature[chosen])
-        far = (way - way[:, :1]).norm(dim=-1)
-        first = (far >= share[:, None] * far.amax(-1, keepdim=True)).int().argmax(-1)
-        self.passed.copy_(feature[chosen, first])
 
 
 @dataclass(frozen=True)
@@ -120,8 +105,7 @@ class Metra:
         The places that the episodes pass are remembered.
         """
         assert isinstance(model, Representation)
-        seen = torch.cat([trajectories.observation[:, :, :1], trajectories.reached], 2)
-        model.remember(process.feature(seen).flatten(0, 1))
+        model.passed.copy_(places_passed(process, trajectories, model))
         before, after = model(process.feature(trajectories.observation)), model(process.feature(trajectories.reached))
         alive, price = trajectories.alive, model.log_price.exp()
         along = displacement_reward(before, after, skill[:, None, None].expand_as(before))[alive].mean()
