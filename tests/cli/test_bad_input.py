@@ -120,7 +120,7 @@ def test_one_cluster_only(umeta, source, tmp_path):
         4,
     )
     assert answer.code == 2
-    assert "1 clusters of 16 images" in answer.error and "need 2" in answer.error
+    assert "only 1 cluster of 16 or more" in answer.error and "need 2" in answer.error
     assert not (tmp_path / "run").exists()
 
 
