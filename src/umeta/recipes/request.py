@@ -165,7 +165,7 @@ class Plan:
 
 
 def _most_ways(request: Request) -> int:
-    """Return how many classes the tasks have at most that the source is scored on; practice with more helps little and costs as much more.
+    """Return how many classes the tasks have at most that the source is scored on; practice with more costs as much more.
 
     Source:
         Hsu et al. 2019 (arXiv:1810.02334) practice in as many ways as they test in: 20 on Omniglot, 10 on MNIST, 5 on miniImageNet, 2 on

@@ -14,7 +14,7 @@ from umeta.control.nets.policy import mlp_weights
 from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardFamily
 from umeta.control.skills.continuous import evenly_in_cube
-from umeta.control.skills.places import N_PLACES, places_passed
+from umeta.control.skills.places import N_PLACES, draw_places, places_passed
 from umeta.control.trajectory import Trajectories, conditioned
 from umeta.core.rng import Rng
 from umeta.functional.skills import dynamics_reward
@@ -113,7 +113,7 @@ class Dads:
     def draw_tasks(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_feature"]:
         """Return features of places that skills pass."""
         assert isinstance(model, SkillDynamics)
-        return model.passed[torch.randint(len(model.passed), (n,), generator=rng.torch())]
+        return draw_places(model.passed, n, rng)
 
     @torch.no_grad()
     def reward(

@@ -15,7 +15,7 @@ from umeta.control.process import ControlledProcess
 from umeta.control.reward import RewardFamily
 from umeta.control.skills.continuous import evenly_on_sphere, told_from_batch
 from umeta.control.skills.discriminator import evenly
-from umeta.control.skills.places import N_PLACES, places_passed
+from umeta.control.skills.places import N_PLACES, draw_places, places_passed
 from umeta.control.trajectory import Trajectories
 from umeta.core.rng import Rng
 from umeta.functional.skills import displacement_reward, step_slack
@@ -87,7 +87,7 @@ class Metra:
     def draw_tasks(self, model: nn.Module, n: int, rng: Rng) -> Float[Tensor, "n n_feature"]:
         """Return features of places that skills pass."""
         assert isinstance(model, Representation)
-        return model.passed[torch.randint(len(model.passed), (n,), generator=rng.torch())]
+        return draw_places(model.passed, n, rng)
 
     @torch.no_grad()
     def reward(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from umeta.control.process import ControlledProcess
 from umeta.control.trajectory import Trajectories
+from umeta.core.rng import Rng
 
 N_PLACES = 256
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -35,3 +36,8 @@ def places_passed(
     far = (way - way[:, :1]).norm(dim=-1)
     first = (far >= share[:, None] * far.amax(-1, keepdim=True)).int().argmax(-1)
     return feature[chosen, first]
+
+
+def draw_places(passed: Float[Tensor, "n_place n_feature"], n: int, rng: Rng) -> Float[Tensor, "n n_feature"]:
+    """Return `n` of the places kept, each as probable as the others."""
+    return passed[torch.randint(len(passed), (n,), generator=rng.torch())]
