@@ -62,19 +62,31 @@ def test_above_a_size_cells_are_searched_and_most_neighbors_found(monkeypatch):
     points = torch.randn(100, 8, generator=generator).repeat_interleave(20, 0) + 0.3 * torch.randn(2000, 8, generator=generator)
     exact = nearest(points, 10)
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 1000)
+    monkeypatch.setattr(neighbors, "POINTS_PER_CELL", 40)
     found = nearest(points, 10)
     assert found.shape == exact.shape
     assert not np.array_equal(found, exact)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) > 0.9
 
 
+def test_cells_that_are_all_looked_into_are_the_exact_search(monkeypatch):
+    points = torch.randn(400, 8, generator=Rng.from_seed(1).torch())
+    exact = nearest(points, 10)
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(neighbors, "POINTS_PER_CELL", 400 // neighbors.CELLS_LOOKED_INTO)
+    assert np.array_equal(nearest(points, 10), exact)
+
+
 def test_rows_that_a_cell_could_not_fill_say_nothing(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(neighbors, "POINTS_PER_CELL", 8)
     monkeypatch.setattr(neighbors, "CELLS_LOOKED_INTO", 1)
-    near = nearest(torch.eye(8).repeat_interleave(2, 0), 3)
-    assert ((near // 2 == np.arange(16)[:, None] // 2) | (near == np.arange(16)[:, None])).all()
+    near = nearest(torch.eye(2).repeat_interleave(8, 0), 11)
+    own = np.arange(16)[:, None]
+    assert (near // 8 == own // 8).all()
+    assert ((near == own).sum(1) == 4).all()
     alike = shared_neighbors(near).toarray()
-    assert np.array_equal(alike, np.kron(np.eye(8), np.ones((2, 2))) - np.eye(16))
+    assert np.array_equal(alike, np.kron(np.eye(2), np.ones((8, 8))) - np.eye(16))
 
 
 def test_in_parts_and_without_what_is_little_alike_it_is_the_same(monkeypatch):
