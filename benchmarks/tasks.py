@@ -2,8 +2,8 @@
 
 usage: python benchmarks/tasks.py [--tasks 10000]
 
-All draw from the same partition of 22,000 images of 28x28 into 500 clusters, ours from 50 such partitions. First indices alone, then
-with the images gathered. Beside it the limit: the bytes of a task's images over the rate at which this machine copies memory.
+All draw from the same partition of 22,000 images of 28x28 into 500 clusters, ours from 50 such partitions. First indices alone, in batches
+of 8 as CACTUs draws them, of 100 and of 400, then with the images gathered, in batches of 100. Beside it the limit: the bytes of a task's images over the rate at which this machine copies memory.
 
 easyfsl's sampler needs no torchvision, but the package that it sits in imports it; where torchvision is missing, `pip install --no-deps
 easyfsl` and the one name that the sampler takes from there, for an annotation, is put in its place. It also hands torch's `Sampler` an
@@ -31,7 +31,7 @@ from umeta.images.tasks.partition_tasks import PartitionTasks
 
 N_WAY, K_SHOT, N_QUERY = 20, 1, 5
 N_IMAGES, N_CLUSTERS, N_PARTITIONS, SIDE = 22_000, 500, 50, 28
-BATCH, TRIALS, ASKED = 100, 3, 50.0
+BATCHES, BATCH, TRIALS, ASKED = (8, 100, 400), 100, 3, 50.0
 
 
 def easyfsl_sampler() -> Any:
@@ -113,13 +113,13 @@ def main() -> None:
     labels = [rng.fork("labels", p).numpy().integers(N_CLUSTERS, size=N_IMAGES) for p in range(N_PARTITIONS)]
     tasks = PartitionTasks(Pool(images), Partitions.from_labels(labels, K_SHOT + N_QUERY), N_WAY, K_SHOT, N_QUERY)
 
-    def in_batches(draw: Callable[[Rng, int], np.ndarray]) -> None:
-        for index in range(0, n, BATCH):
-            draw(rng.fork("batch", index), min(BATCH, n - index))
+    def in_batches(draw: Callable[[Rng, int], np.ndarray], size: int = BATCH) -> None:
+        for index in range(0, n, size):
+            draw(rng.fork("batch", index), min(size, n - index))
 
     bytes_each = N_WAY * (K_SHOT + N_QUERY) * SIDE * SIDE
-    found = {
-        "umeta_indices": rate(lambda: in_batches(tasks.sample_index), n),
+    found = {f"umeta_indices, by {size}": rate(lambda size=size: in_batches(tasks.sample_index, size), n) for size in BATCHES}
+    found |= {
         "umeta_images": rate(lambda: in_batches(lambda stream, size: gathered(tasks, stream, size)), n),
         "dataloader_one_task_at_a_time": rate(lambda: list(DataLoader(OneAtATime(tasks, few), batch_size=None)), few),
         "limit_images_by_copy_rate": copy_rate() / bytes_each,
@@ -132,14 +132,15 @@ def main() -> None:
         loader = DataLoader(labeled, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn)
         found["easyfsl_indices"] = rate(lambda: list(sampler), few)
         found["easyfsl_images"] = rate(lambda: list(loader), few)
-        ratios["umeta_indices / easyfsl_indices"] = found["umeta_indices"] / found["easyfsl_indices"]
+        for size in BATCHES:
+            ratios[f"umeta / easyfsl, by {size}"] = found[f"umeta_indices, by {size}"] / found["easyfsl_indices"]
         ratios["umeta_images / easyfsl_images"] = found["umeta_images"] / found["easyfsl_images"]
     except ImportError as error:
         print(f"SKIPPED easyfsl: {error}", file=sys.stderr)
     for name, value in found.items():
         print(f"{name:32} {value:12,.0f} tasks/s")
     for name, value in ratios.items():
-        asked = f"  (asked: at least {ASKED:.0f})" if name == "umeta_indices / easyfsl_indices" else ""
+        asked = f"  (asked: at least {ASKED:.0f})" if name.startswith("umeta / easyfsl") else ""
         print(f"{name:32} {value:12.2f}{asked}")
     print(json.dumps({"benchmark": "tasks", "n_tasks": n, "per_s": found, "ratios": ratios}))
 

@@ -54,7 +54,7 @@ class PartitionTasks:
             which = generator.choice(parts.n_partitions, size=n_tasks, p=self.weights)
         clusters = parts.first[which, None] + choose(parts.n_clusters[which], self.n_way, generator)
         places = choose(parts.size[clusters], self.k_shot + self.n_query, generator)
-        indices: NDArray[np.int64] = parts.members[parts.start[clusters][..., None] + places]
+        indices: NDArray[np.int64] = parts.members.take(parts.start[clusters][..., None] + places)
         return indices
 
     def sample_batch(self, rng: Rng, n_tasks: int) -> Episodes:
