@@ -3,7 +3,8 @@
 usage: python benchmarks/tasks.py [--tasks 10000]
 
 All draw from the same partition of 22,000 images of 28x28 into 500 clusters, ours from 50 such partitions. First indices alone, in batches
-of 8 as CACTUs draws them, of 100 and of 400, then with the images gathered, in batches of 100. Beside it the limit: the bytes of a task's images over the rate at which this machine copies memory.
+of 8 as CACTUs draws them, of 100 and of 400, then with the images gathered, in batches of 100. Beside it the limit: the bytes of a task's
+images over the rate at which this machine copies memory.
 
 easyfsl's sampler needs no torchvision, but the package that it sits in imports it; where torchvision is missing, `pip install --no-deps
 easyfsl` and the one name that the sampler takes from there, for an annotation, is put in its place. It also hands torch's `Sampler` an

@@ -37,7 +37,7 @@ class Team:
     Attributes:
         rank: Which of them this is; process 0 writes the run folder.
         size: How many there are.
-        exact: Whether the result must be that of any other number of processes, so that all compute to full precision, in the same shares.
+        exact: Whether the result must be that of any other number of processes, so that all compute in the same shares.
         n_rows: How many rows a step has in all, images say; 0 where it is divided otherwise.
     """
 

@@ -1,13 +1,8 @@
 """Knows on which processors half precision is faster, and turns it on there."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 
 import torch
-
-_FULL: ContextVar[bool] = ContextVar("full_precision", default=False)
 
 
 @cache
@@ -24,17 +19,4 @@ def mixed_precision(device: torch.device) -> torch.autocast:
 
     Losses and distances belong outside of it, on `.float()` of what comes out.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=not _FULL.get() and half_precision_pays(device.type))
-
-
-@contextmanager
-def full_precision(asked: bool = True) -> Iterator[None]:
-    """Where it is asked, let `mixed_precision` change nothing inside this context.
-
-    Sums of gradients that are rounded to 8 bits depend on how a batch was divided; in float32 they agree to 1e-7.
-    """
-    before = _FULL.set(asked)
-    try:
-        yield
-    finally:
-        _FULL.reset(before)
+    return torch.autocast(device.type, torch.bfloat16, enabled=half_precision_pays(device.type))

@@ -20,7 +20,6 @@ from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.parallel import ALONE, Team
-from umeta.core.precision import full_precision
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
@@ -246,12 +245,6 @@ class Learning:
         self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
     ) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         """Practice on the proposed tasks, then in rounds or under a head as the recipe has it; returns the last tasks too."""
-        with full_precision(self.team.exact):
-            return self._practice(cache, tasks, plan)
-
-    def _practice(
-        self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
-    ) -> tuple[ImageProcedure, PartitionTasks | InstanceTasks]:
         recipe, rng = self.recipe, self.rng.fork("meta")
         learner = self.learner(cache, tasks.pool, plan)
         state = learner.init(rng.fork("init"))

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from umeta.core.parallel import Team
-from umeta.images.nets.conv4 import BatchNorm, patch_moments
+from umeta.images.nets.conv4 import BatchNorm, Conv4Config, patch_moments
+from umeta.images.nets.net import build
 from umeta.images.nets.shared import shared_conv, shared_linear, shared_scale
 
 N = 17
@@ -67,6 +68,29 @@ def test_convolution_linear_map_and_scale_have_the_gradients_of_all_images(image
     assert all(torch.allclose(ours, theirs, rtol=1e-4, atol=1e-3) for ours, theirs in zip(of_all, plain_of_all, strict=True))
     assert torch.equal(torch.cat([own for own, _ in shared]), rows)
     assert all(torch.equal(ours, ones) for _, every in shared for ours, ones in zip(every, of_all, strict=True))
+
+
+def test_in_half_precision_a_network_has_the_same_bits_for_any_number_of_processes_and_gradients_as_good_as_alone(in_team, rng):
+    images = torch.rand(N, 1, 12, 12, generator=rng.fork("drawings").torch()).round_()
+    slope = torch.randn(N, Conv4Config(1, 12, 8).n_dim, generator=rng.fork("slope").torch())
+
+    def worked(team, *, half=True):
+        net = build(Conv4Config(1, 12, 8), rng.torch()).train()
+        if team.exact:
+            for module in net.modules():
+                module.team = team
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            embedded = net(images[team.span()])
+        embedded.float().backward(slope[team.span()])
+        return embedded.detach(), [*(weight.grad for weight in net.parameters()), *net.buffers()]
+
+    shared, (rows, of_all) = shared_by(in_team, 4, worked)
+    assert rows.dtype == torch.bfloat16
+    assert torch.equal(torch.cat([own for own, _ in shared]), rows)
+    assert all(torch.equal(ours, ones) for _, every in shared for ours, ones in zip(every, of_all, strict=True))
+    full, alone = worked(Team(n_rows=N), half=False)[1], worked(Team(n_rows=N))[1]
+    off, off_alone = (torch.cat([(a - b).flatten() for a, b in zip(one, full, strict=True)]).norm() for one in (of_all, alone))
+    assert off < 1.2 * off_alone
 
 
 def test_moments_of_patches_are_those_of_all_images_also_on_even_ground(images, in_team):

@@ -1,7 +1,8 @@
 """Knows how a network's layers work on a batch that several processes share, with the same bits for any number of processes.
 
 A batch is always worked on in the same shares, `Team.shares`, and what is summed over images is summed in each share, then over all shares
-in their order. Training amplifies a difference in the last bit a thousandfold within a few steps, so nothing less keeps runs together.
+in their order. Training amplifies a difference in the last bit a thousandfold within a few steps, so nothing less keeps runs together. Half
+precision does not disturb this: a share is rounded alike in whatever process it is, and sums over shares are of float32.
 """
 
 from typing import Any
@@ -24,15 +25,14 @@ def shared_conv(
     """Convolve this process's images, with stride and padding of `conv`; gradients of weight and bias are those of all images."""
     if not team.divides:
         return F.conv2d(images, weight, bias, conv.stride, conv.padding)
-    convolved: Tensor = _SharedConv.apply(images, weight, bias, conv.stride, conv.padding, team)  # type: ignore[no-untyped-call]
-    return convolved
+    return _convolved(images, weight, bias, conv.stride, conv.padding, team)
 
 
 def shared_linear(vectors: Float[Tensor, "n c"], linear: nn.Linear, team: Team) -> Float[Tensor, "n d"]:
     """Apply a linear map without bias to this process's vectors; the gradient of its weight is that of all vectors."""
     if not team.divides:
         return F.linear(vectors, linear.weight)
-    return shared_conv(vectors[..., None, None], linear.weight[..., None, None], None, nn.Conv2d(1, 1, 1, device="meta"), team).flatten(1)
+    return _convolved(vectors[..., None, None], linear.weight[..., None, None], None, (1, 1), (0, 0), team).flatten(1)
 
 
 def shared_scale(
@@ -65,13 +65,21 @@ def shared_batch_norm(
     return normalized
 
 
+def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: Any, team: Team) -> Tensor:
+    device = images.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
+    convolved: Tensor = _SharedConv.apply(images.to(dtype), weight, bias, stride, padding, team)  # type: ignore[no-untyped-call]
+    return convolved
+
+
 class _SharedConv(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: tuple[int, ...], team: Team
     ) -> Tensor:
+        ctx.how, ctx.team, ctx.biased, ctx.dtype = (stride, padding), team, bias is not None, weight.dtype
+        weight, bias = weight.to(images.dtype), None if bias is None else bias.to(images.dtype)
         ctx.save_for_backward(images, weight)
-        ctx.how, ctx.team, ctx.biased = (stride, padding), team, bias is not None
         return torch.cat([F.conv2d(images[share], weight, bias, stride, padding) for share in team.shares()])
 
     @staticmethod
@@ -89,8 +97,8 @@ class _SharedConv(torch.autograd.Function):
         )
         return (
             torch.cat(of_images) if wanted[0] else None,
-            ctx.team.summed(of_weight),
-            ctx.team.summed(of_bias) if ctx.biased else None,
+            ctx.team.summed([one.to(ctx.dtype) for one in of_weight]),
+            ctx.team.summed([one.to(ctx.dtype) for one in of_bias]) if ctx.biased else None,
             None,
             None,
             None,
@@ -131,22 +139,29 @@ class _SharedBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None]:
         images, weight, mean, var = ctx.saved_tensors
-        slope, gain = slopes[0], torch.rsqrt(var + ctx.epsilon)
-
-        def sums(share: slice) -> Tensor:
-            along = (slope[share] * (images[share] - mean.view(-1, 1, 1))).sum((0, 2, 3))
-            return torch.stack([slope[share].sum((0, 2, 3)), along * gain])
-
-        of_bias, of_weight = ctx.team.summed([sums(share) for share in ctx.team.shares()])
+        shares, gain, center = ctx.team.shares(), torch.rsqrt(var + ctx.epsilon), mean.view(-1, 1, 1)
+        parts = [(slopes[0][share].to(mean.dtype), images[share] - center) for share in shares]
+        sums = [torch.stack([_sum(slope), _sum(slope * apart) * gain]) for slope, apart in parts]
+        of_bias, of_weight = ctx.team.summed(sums)
         scale = gain if weight is None else gain * weight
         # What passes: the slope without its mean and without its part along the normalized image.
-        part = of_weight / ctx.n * gain * scale
-        flat = torch.addcmul((mean * part - of_bias / ctx.n * scale).view(-1, 1, 1), slope, scale.view(-1, 1, 1))
-        return flat.addcmul_(images, part.view(-1, 1, 1), value=-1), None if weight is None else of_weight, of_bias, None, None
+        along, level = (of_weight / ctx.n * gain * scale).view(-1, 1, 1), (of_bias / ctx.n * scale).view(-1, 1, 1)
+        of_images = torch.empty_like(images)
+        for share, (slope, apart) in zip(shares, parts, strict=True):
+            of_images[share] = slope.mul_(scale.view(-1, 1, 1)).sub_(level).sub_(apart.mul_(along))
+        return of_images, None if weight is None else of_weight, of_bias, None, None
+
+
+def _sum(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " c"]:
+    """Return the sum of every channel, as a product with ones, which is several times as fast as a reduction with channels last."""
+    rows = images.permute(0, 2, 3, 1).flatten(0, 2)
+    return rows.new_ones(len(rows)) @ rows
 
 
 def _moments(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "3 c"]:
-    """Return number, sum and sum of squares of every channel."""
-    var, mean = (moment.double() for moment in torch.var_mean(images, (0, 2, 3), correction=0))
-    n = images.numel() // images.shape[1]
-    return torch.stack([torch.full_like(mean, n), n * mean, n * (var + mean.square())])
+    """Return number, sum and sum of squares of every channel, in double precision, added up about a point amid the values."""
+    center = images[:1].mean((2, 3), dtype=torch.promote_types(images.dtype, torch.float32)).T[..., None]
+    apart = images - center
+    n, shift = images.numel() // images.shape[1], center.flatten().double()
+    total, square = _sum(apart).double(), _sum(apart.square_()).double()
+    return torch.stack([torch.full_like(total, n), total + n * shift, square + 2 * shift * total + n * shift.square()])
