@@ -194,16 +194,13 @@ class ImageSizes(TypedDict, total=False):
 
 
 def image_sizes(request: Request) -> ImageSizes:
-    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps.
-
-    Instances are many at a time, and a gradient learner goes through its network a dozen times a step, and fifty for every task scored.
-    """
-    sizes = ImageSizes(image_size=request.recipe.image_size)
-    if request.recipe.proposal == "instances" or (request.recipe.learner == "maml" and request.recipe.practice_on == "images"):
+    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps."""
+    sizes, recipe = ImageSizes(image_size=request.recipe.image_size), request.recipe
+    if not is_outside(recipe.embedding):
         sizes["color_size"] = PHOTO_SIDE
         if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
             sizes["kept_up_to"] = PHOTO_SIDE
-    elif is_outside(request.recipe.embedding) and (request.recipe.proposal == "none" or request.recipe.practice_on == "embedding"):
+    elif recipe.proposal == "none" or recipe.practice_on == "embedding":
         sizes["color_size"] = sizes["kept_up_to"] = USUAL_SIDE
     return sizes
 
