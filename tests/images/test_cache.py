@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from umeta.core.errors import ArtifactError, InputError, UmetaError
+from umeta.core.hands import Threads
 from umeta.images import cache as cache_module
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.pixels import BadImageError, content_hash, fit_square
@@ -214,7 +215,7 @@ def test_progress_counts_every_image_once(tmp_path):
 
 def test_reading_ahead_is_bounded_and_in_order():
     source = CountingSource(np.repeat(GRAY, 20, axis=0), bad=[2])
-    results = read_all(source, range(len(source)), lambda pixels: int(pixels[0, 0]), n_workers=2)
+    results = read_all(source, range(len(source)), lambda pixels: int(pixels[0, 0]), Threads(2))
     index, first = next(results)
     assert (index, first) == (0, GRAY[0, 0, 0])
     time.sleep(0.2)  # the threads go on until the bound stops them

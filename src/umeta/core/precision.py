@@ -27,6 +27,11 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=not _FULL.get() and half_precision_pays(device.type))
 
 
+def is_full() -> bool:
+    """Return whether this context asks for full precision."""
+    return _FULL.get()
+
+
 @contextmanager
 def full_precision(asked: bool = True) -> Iterator[None]:
     """Where it is asked, let `mixed_precision` change nothing inside this context.

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from umeta.core.errors import ArtifactError, InputError, UmetaError
+from umeta.core.hands import Hands, Threads
 from umeta.images.pixels import BadImageError, Pixels, content_hash, fit_square
 from umeta.images.source import Fingerprinted, ImageSource, read_all
 
@@ -89,6 +90,7 @@ def build_cache(
     n_workers: int = 2,
     drop_duplicates: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
+    by: Hands | None = None,
 ) -> ImageCache:
     """Decode, resize and hash every image of a source once, so that training reads one array.
 
@@ -109,6 +111,7 @@ def build_cache(
         n_workers: Threads that decode.
         drop_duplicates: Keep only the first of several images with equal pixels. They are counted in either case.
         on_progress: Called with the number of images done and the number of all.
+        by: Who decodes instead of threads; the result is the same.
 
     Raises:
         InputError: If no image is readable or more than half are bad (the list is then beside `out`, as
@@ -140,7 +143,7 @@ def build_cache(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         n_channels, size = _choose_shape(source, image_size, kept_up_to, color_size, channels, n_workers)
-        counts = _fill(partial, source, (n_channels, size, size), n_workers, drop_duplicates, on_progress)
+        counts = _fill(partial, source, (n_channels, size, size), by or Threads(n_workers), drop_duplicates, on_progress)
         _refuse_if_mostly_bad(source, counts["n_skipped"], partial, out)
         shape = [counts["n_images"], n_channels, size, size]
         mode = "gray" if n_channels == 1 else "color"
@@ -159,7 +162,7 @@ def _choose_shape(
 ) -> tuple[int, int]:
     if size is None or channels is None:
         sample = sorted(set(np.linspace(0, len(source) - 1, min(len(source), _N_SAMPLED), dtype=int).tolist()))
-        found = read_all(source, sample, lambda pixels: pixels.shape, n_workers)
+        found = read_all(source, sample, lambda pixels: pixels.shape, Threads(n_workers))
         shapes = {shape for _, shape in found if not isinstance(shape, BadImageError)}
         if channels is None:
             channels = 1 if shapes and all(len(shape) == 2 for shape in shapes) else 3
@@ -173,7 +176,7 @@ def _fill(
     folder: Path,
     source: ImageSource,
     shape: tuple[int, int, int],
-    n_workers: int,
+    by: Hands,
     drop_duplicates: bool,
     on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, int]:
@@ -191,7 +194,7 @@ def _fill(
         _write_header(file, (len(source), *shape))
         rows = csv.writer(skipped)
         rows.writerow(("name", "reason"))
-        with closing(read_all(source, range(len(source)), prepare, n_workers)) as results:
+        with closing(read_all(source, range(len(source)), prepare, by)) as results:
             for index, result in results:
                 if on_progress is not None and ((index + 1) % _PROGRESS_EVERY == 0 or index + 1 == len(source)):
                     on_progress(index + 1, len(source))

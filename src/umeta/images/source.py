@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -17,13 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from umeta.core.errors import InputError, UmetaError
+from umeta.core.hands import Hands, Threads
 from umeta.images.pixels import IMAGE_EXTENSIONS, Pixels, decode_file, fit_square, gray_if_equal
 from umeta.images.pixels import BadImageError as BadImageError
 from umeta.images.shard import SHARD_SUFFIXES, is_saved_dataset, open_sharded
 
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _ACCEPTED = "a folder of images, an .npz file with an array `images`, a .parquet or .tar file, or a folder of those"
-_CHUNK = 16
+_CHUNK, _AT_ONCE = 16, 32
 T = TypeVar("T")
 
 
@@ -234,15 +233,15 @@ def open_source(spec: str | Path) -> ImageSource:
 
 
 def read_all(
-    source: ImageSource, indices: Sequence[int], work: Callable[[Pixels], T], n_workers: int
+    source: ImageSource, indices: Sequence[int], work: Callable[[Pixels], T], by: Hands
 ) -> Generator[tuple[int, T | BadImageError], None, None]:
-    """Read many images on several threads while only a bounded number is in memory.
+    """Read many images while only a bounded number is in memory.
 
     Args:
         source: Where to read.
         indices: Which images, in the order wanted.
-        work: Turns the pixels into what is kept; runs on the threads.
-        n_workers: Threads, at least 1.
+        work: Turns the pixels into what is kept.
+        by: Who reads and works.
 
     Yields:
         Each index with the result of `work`, or with the error if the image is bad.
@@ -250,27 +249,27 @@ def read_all(
 
     def run(chunk: Sequence[int]) -> list[tuple[int, T | BadImageError]]:
         results: list[tuple[int, T | BadImageError]] = []
-        for index in chunk:
-            try:
-                results.append((index, work(gray_if_equal(source.read(index)))))
-            except BadImageError as error:
-                results.append((index, error))
+        with _strict():
+            for index in chunk:
+                try:
+                    results.append((index, work(gray_if_equal(source.read(index)))))
+                except BadImageError as error:
+                    results.append((index, error))
         return results
 
-    pending: deque[Future[list[tuple[int, T | BadImageError]]]] = deque()
-    pool = ThreadPoolExecutor(n_workers)
+    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+    with _strict(), closing(by(run, chunks, at_once=_AT_ONCE)) as results:
+        for result in results:
+            yield from result
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    # Within one process the outermost counts: what threads restore on leaving is already as strict.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            for start in range(0, len(indices), _CHUNK):
-                pending.append(pool.submit(run, indices[start : start + _CHUNK]))
-                if len(pending) > 2 * n_workers:
-                    yield from pending.popleft().result()
-            while pending:
-                yield from pending.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield
 
 
 def read_stacked(source: ImageSource, size: int, n_channels: int) -> Pixels:
@@ -287,7 +286,7 @@ def read_stacked(source: ImageSource, size: int, n_channels: int) -> Pixels:
     def fit(pixels: Pixels) -> Pixels:
         return fit_square(pixels, size, n_channels)
 
-    with closing(read_all(source, range(len(source)), fit, os.cpu_count() or 1)) as results:
+    with closing(read_all(source, range(len(source)), fit, Threads(os.cpu_count() or 1))) as results:
         for index, result in results:
             if isinstance(result, BadImageError):
                 raise result

@@ -26,10 +26,10 @@ from umeta.core.parallel import LONGEST_WAIT, Team
 from umeta.core.progress import Quiet, Reporter
 from umeta.recipes.learn import learn
 from umeta.recipes.mailbox import EXCHANGE_S, Mailbox, Voice
+from umeta.recipes.ray_data import MOST_LOSSES, DataWorkers
 from umeta.recipes.request import Request
 from umeta.recipes.sharing import check_shared, fitting
 
-MOST_LOSSES = 3
 ANSWER_S = 5.0
 # Ray is told by the environment. Its workers' usual niceness of 15 starves them beside any other work. The setting that is named after two
 # systems keeps a cluster of our own on the loopback interface, on any system.
@@ -263,6 +263,7 @@ def work(config: dict[str, Job]) -> None:
             stop=voice.stop if team.rank == 0 else None,
             began=time.monotonic() - job.spent_s,
             team=team,
+            hands=DataWorkers(team.size, job.n_threads),
         )
     except ProcessLostError:
         if ray.get(job.mailbox.failure.remote()) is None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.core.errors import InputError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.rng import Rng
 from umeta.images.partition.partitioner import Progress, repeated
 
@@ -49,6 +50,7 @@ class HyperplanePartitioner:
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return pseudo-labels in `[0, 2 ** ceil(log2(n_way)))`, -1 within a margin. See `Partitioner.fit`.
 
@@ -75,7 +77,7 @@ class HyperplanePartitioner:
         def draw(index: int) -> NDArray[np.int32]:
             return self._partition(sides, n_cuts, rng.fork("partition", index), min_size)
 
-        return repeated(draw, self.n_partitions, seconds, on_progress)
+        return repeated(draw, self.n_partitions, seconds, on_progress, by)
 
     def _splits(self, points: NDArray[np.float32], rng: Rng, least: int) -> NDArray[np.int8]:
         """Return the side of every image for each split that is kept, shape [n_kept, n]: -1, 1, or 0 within the margin."""

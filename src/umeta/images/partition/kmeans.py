@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.core.errors import InputError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.rng import Rng
 from umeta.images.partition.partitioner import Progress, repeated
 from umeta.images.partition.seeding import first_centers
@@ -51,6 +52,7 @@ class KMeansPartitioner:
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return one array of pseudo-labels in `[0, k)` per partition. See `Partitioner.fit`.
 
@@ -70,7 +72,7 @@ class KMeansPartitioner:
         def draw(index: int) -> NDArray[np.int32]:
             return self._partition(points, sizes[index % len(sizes)], rng.fork("partition", index), min_size, scaled=index > 0)
 
-        return repeated(draw, self.n_partitions, seconds, on_progress)
+        return repeated(draw, self.n_partitions, seconds, on_progress, by)
 
     def _partition(self, points: NDArray[np.float32], k: int, rng: Rng, min_size: int, *, scaled: bool) -> NDArray[np.int32]:
         best: NDArray[np.int32] | None = None
