@@ -180,12 +180,7 @@ def _fill(
     drop_duplicates: bool,
     on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, int]:
-    n_channels, size, _ = shape
-
-    def prepare(pixels: Pixels) -> tuple[bytes, Pixels, bool, bool]:
-        square = fit_square(pixels, size, n_channels)
-        return content_hash(pixels), square, pixels.ndim == 3 and n_channels == 1, max(pixels.shape[:2]) > 2 * min(pixels.shape[:2])
-
+    prepare = functools.partial(_prepare, *shape[:2])
     seen: set[bytes] = set()
     hashes, names = bytearray(), list[str]()
     n_skipped = n_duplicates = n_color_as_gray = n_elongated = 0
@@ -223,6 +218,11 @@ def _fill(
         "n_color_as_gray": n_color_as_gray,
         "n_elongated": n_elongated,
     }
+
+
+def _prepare(n_channels: int, size: int, pixels: Pixels) -> tuple[bytes, Pixels, bool, bool]:
+    square = fit_square(pixels, size, n_channels)
+    return content_hash(pixels), square, pixels.ndim == 3 and n_channels == 1, max(pixels.shape[:2]) > 2 * min(pixels.shape[:2])
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

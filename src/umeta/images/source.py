@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from umeta.core.errors import InputError, UmetaError
-from umeta.core.hands import Hands, Threads
+from umeta.core.hands import Hands, Part, Threads
 from umeta.images.pixels import IMAGE_EXTENSIONS, Pixels, decode_file, fit_square, gray_if_equal
 from umeta.images.pixels import BadImageError as BadImageError
 from umeta.images.shard import SHARD_SUFFIXES, is_saved_dataset, open_sharded
@@ -246,21 +247,21 @@ def read_all(
     Yields:
         Each index with the result of `work`, or with the error if the image is bad.
     """
-
-    def run(chunk: Sequence[int]) -> list[tuple[int, T | BadImageError]]:
-        results: list[tuple[int, T | BadImageError]] = []
-        with _strict():
-            for index in chunk:
-                try:
-                    results.append((index, work(gray_if_equal(source.read(index)))))
-                except BadImageError as error:
-                    results.append((index, error))
-        return results
-
     chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
-    with _strict(), closing(by(run, chunks, at_once=_AT_ONCE)) as results:
+    with _strict(), closing(by(partial(_read, source, work), chunks, at_once=_AT_ONCE)) as results:
         for result in results:
             yield from result
+
+
+def _read(source: ImageSource, work: Callable[[Pixels], T], chunk: Part) -> list[tuple[int, T | BadImageError]]:
+    results: list[tuple[int, T | BadImageError]] = []
+    with _strict():
+        for index in chunk:
+            try:
+                results.append((index, work(gray_if_equal(source.read(index)))))
+            except BadImageError as error:
+                results.append((index, error))
+    return results
 
 
 @contextmanager

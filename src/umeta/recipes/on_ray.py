@@ -32,11 +32,13 @@ from umeta.recipes.sharing import check_shared, fitting
 
 ANSWER_S = 5.0
 # Ray is told by the environment. Its workers' usual niceness of 15 starves them beside any other work. The setting that is named after two
-# systems keeps a cluster of our own on the loopback interface, on any system.
+# systems keeps a cluster of our own on the loopback interface, on any system. The expression fits all that Ray would print by itself of
+# workers that were lost, on standard output.
 SETTINGS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
 OWN_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "5"}

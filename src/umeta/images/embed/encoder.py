@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from mmap import mmap
 from typing import Any, Protocol
 
@@ -33,13 +34,12 @@ def quick(encoder: Encoder) -> Encoder:
 
     The precision is that of the context in which this is called, wherever the encoder is used.
     """
-    full = is_full()
+    return partial(_quickly, encoder, is_full())
 
-    def run(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
-        with full_precision(full), mixed_precision(images.device):
-            return encoder(images.contiguous(memory_format=torch.channels_last)).float()
 
-    return run
+def _quickly(encoder: Encoder, full: bool, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+    with full_precision(full), mixed_precision(images.device):
+        return encoder(images.contiguous(memory_format=torch.channels_last)).float()
 
 
 def embed_all(

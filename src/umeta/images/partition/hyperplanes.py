@@ -77,7 +77,7 @@ class HyperplanePartitioner:
         def draw(index: int) -> NDArray[np.int32]:
             return self._partition(sides, n_cuts, rng.fork("partition", index), min_size)
 
-        return repeated(draw, self.n_partitions, seconds, on_progress, by)
+        return repeated(draw, self.n_partitions, seconds, on_progress)
 
     def _splits(self, points: NDArray[np.float32], rng: Rng, least: int) -> NDArray[np.int8]:
         """Return the side of every image for each split that is kept, shape [n_kept, n]: -1, 1, or 0 within the margin."""

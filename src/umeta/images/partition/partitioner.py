@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +43,7 @@ class Partitioner(Protocol):
             min_size: Images that a cell needs to be usable.
             seconds: Stop early, after at least one partition, once so much time is spent; None finishes all.
             on_progress: Called with partitions done and wanted.
-            by: Who draws them; the labels are the same.
+            by: Who draws them, where that takes long; the labels are the same.
 
         Raises:
             InputError: The images cannot be cut so; the message has the numbers that are in the way.
@@ -61,10 +62,7 @@ def repeated(
     began = time.monotonic()
     found: list[NDArray[np.int32]] = []
 
-    def one(part: Part) -> NDArray[np.int32]:
-        return draw(part[0])
-
-    with closing(by(one, cut(n_partitions, 1))) as drawn:
+    with closing(by(partial(_drawn, draw), cut(n_partitions, 1))) as drawn:
         for labels in drawn:
             found.append(labels)
             if on_progress:
@@ -72,3 +70,7 @@ def repeated(
             if seconds is not None and time.monotonic() - began > seconds:
                 break
     return found
+
+
+def _drawn(draw: Callable[[int], NDArray[np.int32]], part: Part) -> NDArray[np.int32]:
+    return draw(part[0])

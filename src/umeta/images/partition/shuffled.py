@@ -46,4 +46,4 @@ class RandomPartitioner:
         def draw(index: int) -> NDArray[np.int32]:
             return rng.fork("partition", index).numpy().integers(sizes[index % len(sizes)], size=n, dtype=np.int32)
 
-        return repeated(draw, self.n_partitions, seconds, on_progress, by)
+        return repeated(draw, self.n_partitions, seconds, on_progress)
