@@ -18,7 +18,8 @@ import numpy as np
 from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.core.hands import Hands, Threads
 from umeta.images.pixels import BadImageError, Pixels, content_hash, fit_square
-from umeta.images.source import Fingerprinted, ImageSource, read_all
+from umeta.images.reading import read_all
+from umeta.images.source import Fingerprinted, ImageSource
 
 FORMAT = 1
 _FILES = {"images.npy", "hashes.npy", "names.json", "skipped.csv", "cache.json"}

@@ -9,7 +9,8 @@ import numpy as np
 
 from umeta.core.hands import Threads
 from umeta.images.pixels import BadImageError, Pixels, content_hash
-from umeta.images.source import ImageSource, read_all
+from umeta.images.reading import read_all
+from umeta.images.source import ImageSource
 
 _MAX_LISTED = 20
 

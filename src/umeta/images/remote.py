@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeAlias
 
@@ -13,6 +14,7 @@ _TIMES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "
 _PAGES = ("http", "https")
 
 
+@dataclass(frozen=True)
 class RemotePath:
     """A file or folder behind a URL that fsspec can read, with what sources need of `pathlib.Path`.
 
@@ -20,27 +22,42 @@ class RemotePath:
 
     Attributes:
         url: Without a slash at the end.
-        name: The last part of the URL.
-        suffix: The extension of the name with its dot, or nothing.
+        system: fsspec's file system.
+        root: What that calls the place.
     """
 
-    def __init__(self, url: str) -> None:
+    url: str
+    system: Any
+    root: str
+
+    @classmethod
+    def of(cls, url: str) -> RemotePath:
         """Name a place; nothing is read yet.
 
         Raises:
             InputError: If what reads such URLs is not installed, or nothing does.
         """
-        self.url = url.rstrip("/")
         try:
             from fsspec.core import url_to_fs
 
-            self._fs, self._root = url_to_fs(self.url)
+            system, root = url_to_fs(url)
         except ImportError as error:
-            raise InputError(f"{url}: {error}; pip install 'umeta[remote]' brings what reads s3, gs and http") from error
+            raise InputError(f"{url}: {error}; install what reads s3, gs and http by: pip install 'umeta[remote]'") from error
         except Exception as error:  # each file system has errors of its own
-            raise InputError(f"{url}: cannot be opened ({_one_line(error)}); give a URL that fsspec knows, such as s3://BUCKET/FOLDER") from error
-        self.name = self.url.rpartition("/")[2]
-        self.suffix = PurePosixPath(self.name).suffix
+            raise InputError(
+                f"{url}: cannot be opened ({_one_line(error)}); give a URL that fsspec knows, as s3://BUCKET/FOLDER"
+            ) from error
+        return cls(url.rstrip("/"), system, root.rstrip("/"))
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The extension of the name with its dot, or nothing."""
+        return PurePosixPath(self.name).suffix
 
     def __str__(self) -> str:
         """Return the URL."""
@@ -48,11 +65,7 @@ class RemotePath:
 
     def __truediv__(self, relative: str) -> RemotePath:
         """Return a place below this one."""
-        below = object.__new__(RemotePath)
-        below.__dict__ |= self.__dict__ | {"url": f"{self.url}/{relative}", "_root": f"{self._root}/{relative}"}
-        below.name = below.url.rpartition("/")[2]
-        below.suffix = PurePosixPath(below.name).suffix
-        return below
+        return replace(self, url=f"{self.url}/{relative}", root=f"{self.root}/{relative}")
 
     def is_dir(self) -> bool:
         """Tell whether a folder is there now; a page of links counts as one.
@@ -72,9 +85,9 @@ class RemotePath:
 
     def _kind(self) -> str | None:
         with self._answering():
-            self._fs.invalidate_cache()
+            self.system.invalidate_cache()
             try:
-                kind: str = self._fs.info(self._root)["type"]
+                kind: str = self.system.info(self.root)["type"]
             except FileNotFoundError:
                 return None
         page = self.url.startswith(_PAGES) and not self.suffix
@@ -87,22 +100,22 @@ class RemotePath:
             UmetaError: If the storage does not answer.
         """
         with self._answering():
-            found = self._fs.find(self._root, detail=True)
-        return {name[len(self._root) :].lstrip("/"): _stamp(info) for name, info in found.items()}
+            found = self.system.find(self.root, detail=True)
+        return {name[len(self.root) :].lstrip("/"): _stamp(info) for name, info in found.items()}
 
     def stamp(self) -> str:
         """Return a text that differs when the file was rewritten."""
         with self._answering():
-            return _stamp(self._fs.info(self._root))
+            return _stamp(self.system.info(self.root))
 
-    def open(self) -> BinaryIO:
+    def open(self, mode: str = "rb") -> BinaryIO:
         """Open a file for reading by ranges.
 
         Raises:
             UmetaError: If it cannot be opened.
         """
         with self._answering():
-            file: BinaryIO = self._fs.open(self._root, "rb")
+            file: BinaryIO = self.system.open(self.root, mode)
             return file
 
     def read(self, offset: int | None = None, size: int = 0) -> bytes:
@@ -113,7 +126,7 @@ class RemotePath:
             UmetaError: If the storage does not answer.
         """
         with self._answering():
-            content: bytes = self._fs.cat_file(self._root, start=offset, end=None if offset is None else offset + size)
+            content: bytes = self.system.cat_file(self.root, start=offset, end=None if offset is None else offset + size)
             return content
 
     @contextmanager
