@@ -3,23 +3,30 @@
 import importlib.util
 import os
 import signal
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
+from umeta.benchmarks.photos import file_loader
 from umeta.core.errors import InputError
 from umeta.core.hands import cut
+from umeta.core.precision import full_precision
 from umeta.core.rng import Rng
 from umeta.images.cache import build_cache
+from umeta.images.embed import encoder
 from umeta.images.embed.encoder import embed_all, quick
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
-from umeta.images.source import FolderSource
-from umeta.recipes.on_ray import connected
-from umeta.recipes.ray_data import DataWorkers
+from umeta.images.source import FolderSource, open_source
+from umeta.recipes.on_ray import OWN_SETTINGS, SETTINGS, connected
+from umeta.recipes.ray_data import DataWorkers, _Worker
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 N_IMAGES = 2200
@@ -49,12 +56,106 @@ def data_workers() -> list[int]:
     return found
 
 
+class Rows(list):
+    """What Ray Data would hold, all of it done here."""
+
+    def iter_rows(self):
+        return iter(self)
+
+
+@pytest.fixture
+def imported_ray(monkeypatch):
+    """Ray reads its settings when it is imported, and other tests start one later."""
+    for name, value in (SETTINGS | OWN_SETTINGS).items():
+        monkeypatch.setenv(name, value)
+    import ray
+
+    return ray
+
+
+@pytest.fixture
+def without_actors(monkeypatch, imported_ray):
+    def done(self, sent, n_bundles):
+        worker = _Worker(sent, self.n_threads)
+        return Rows({"results": worker({"item": [number]})["results"][0]} for number in range(n_bundles))
+
+    monkeypatch.setattr(imported_ray, "put", lambda content: content)
+    monkeypatch.setattr(imported_ray, "get", lambda content: content)
+    monkeypatch.setattr(DataWorkers, "_done", done)
+
+
+def test_parts_are_handed_out_together_and_come_back_one_by_one(without_actors, monkeypatch):
+    handed = []
+    inner = _Worker.__call__
+    monkeypatch.setattr(_Worker, "__call__", lambda self, batch: handed.append(self.bundles[batch["item"][0]]) or inner(self, batch))
+    assert list(DataWorkers(2)(list, cut(9, 2), at_once=1)) == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+    assert [len(bundle) for bundle in handed] == [1, 1, 1, 1, 1]
+    handed.clear()
+    assert list(DataWorkers(1)(list, cut(9, 2), at_once=3)) == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+    assert [len(bundle) for bundle in handed] == [3, 2]
+    handed.clear()
+    assert list(DataWorkers(2)(list, cut(9, 2), at_once=3)) == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+    assert not handed  # too little for two actors
+
+
+def test_what_a_person_has_to_mend_comes_out_as_it_is_and_in_its_place(without_actors):
+    def work(part):
+        if part[0] == 2:
+            raise InputError("mend it")
+        return part[0]
+
+    found = []
+    with pytest.raises(InputError, match=r"^mend it$"):
+        found.extend(DataWorkers(1)(work, cut(4, 1)))
+    assert found == [0, 1]
+
+
+def test_sources_and_works_can_be_taken_to_another_process(tmp_path, folder, imported_ray):
+    cloudpickle = imported_ray.cloudpickle
+
+    def taken(content):
+        return cloudpickle.loads(cloudpickle.dumps(content))
+
+    encoded = [(tmp_path / f"images/{index:04}.bmp").read_bytes() for index in range(3)]
+    pq.write_table(pa.table({"image": encoded}), tmp_path / "a.parquet")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "images/0001.bmp", "1.bmp")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "images/0001.bmp", "deep/1.bmp")
+    for spec in (
+        tmp_path / "images",
+        tmp_path / "a.parquet",
+        tmp_path / "a.tar",
+        f"file://{tmp_path}/a.parquet",
+        f"file://{tmp_path}/images",
+    ):
+        source = open_source(spec)
+        last = min(len(source), 3) - 1
+        np.testing.assert_array_equal(taken(source).read(last), source.read(last))
+    assert taken(file_loader(tmp_path / "a.zip", ("1.bmp",)))(0) == encoded[1]
+
+    images = np.load(build_cache(folder, tmp_path / "cache").path / "images.npy", mmap_mode="r")
+    carried = cloudpickle.dumps(encoder._Embedding(flat, images, torch.device("cpu")))
+    assert len(carried) < 2000
+    assert torch.equal(cloudpickle.loads(carried)(range(5, 9)), flat(torch.from_numpy(images[5:9].copy()) / 255))
+    part = encoder._Embedding(flat, images[2:], torch.device("cpu"))
+    assert torch.equal(taken(part)(range(3)), flat(torch.from_numpy(images[2:5].copy()) / 255))
+    with full_precision():
+        careful = quick(flat)
+    assert taken(careful).args[1]
+    assert not taken(quick(flat)).args[1]
+
+
+def flat(images):
+    return images.flatten(1)
+
+
 def test_what_ray_data_does_has_the_bits_of_one_process_though_a_worker_is_killed(tmp_path, folder, monkeypatch, capfd):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     killed, seen = [], []
     alone = build_cache(folder, tmp_path / "alone")
-    encoder = quick(Conv4(Conv4Config(3, 8, 4), Rng.from_seed(0).torch()).eval())
-    matrix = embed_all(encoder, alone.images)
+    network = quick(Conv4(Conv4Config(3, 8, 4), Rng.from_seed(0).torch()).eval())
+    matrix = embed_all(network, alone.images)
     partitioner = KMeansPartitioner(8, 4)
     labels = partitioner.fit(matrix, Rng.from_seed(1), min_size=2)
 
@@ -64,16 +165,11 @@ def test_what_ray_data_does_has_the_bits_of_one_process_though_a_worker_is_kille
             killed.append(data_workers()[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    def fail(part):
-        raise InputError(f"no {part[0]}")
-
     with connected(None, tmp_path / "ray"):
         by = DataWorkers(2)
         shared = build_cache(folder, tmp_path / "shared", by=by, on_progress=kill_one)
-        same = embed_all(encoder, shared.images, by=by)
+        same = embed_all(network, shared.images, by=by)
         again = partitioner.fit(matrix, Rng.from_seed(1), min_size=2, by=by)
-        with pytest.raises(InputError, match="no 0"):
-            list(by(fail, cut(4, 1)))
     assert killed
     assert seen == sorted(seen)
     assert seen[-1] == N_IMAGES
