@@ -18,7 +18,7 @@ MOST_LOSSES = 3
 
 @dataclass(frozen=True)
 class DataWorkers:
-    """Actors of Ray Data, in a Ray that this process has joined. They do a few parts at a time, as bidden by the results before.
+    """Actors of Ray Data, in a Ray that this process has joined; they come up for each work, and go when its results are taken.
 
     They ask for no processor, because the workers of a run hold those and wait meanwhile. What was lost with an actor is done again; an
     actor that is lost more than `MOST_LOSSES` times fails the work. Less than two pieces of work for each are done here.
