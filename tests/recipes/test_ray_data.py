@@ -25,31 +25,36 @@ from umeta.images.embed.encoder import embed_all, quick
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.source import FolderSource, open_source
+from umeta.recipes.mailbox import Mailbox
 from umeta.recipes.on_ray import OWN_SETTINGS, SETTINGS, connected
 from umeta.recipes.ray_data import DataWorkers, _Worker
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-N_IMAGES = 2200
+N_SMALL = 1100
 
 
 @pytest.fixture
 def folder(tmp_path):
+    """Small images, one of them bad, then as many links to a larger one, which take longer to read."""
     (tmp_path / "images").mkdir()
     generator = Rng.from_seed(0).numpy()
-    for index in range(N_IMAGES):
+    for index in range(N_SMALL):
         pixels = generator.integers(256, size=(9, 10 + index % 3, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"images/{index:04}.bmp")
     (tmp_path / "images/0007.bmp").write_bytes(b"BM no")
-    (tmp_path / "images/2001.bmp").write_bytes((tmp_path / "images/1000.bmp").read_bytes())
+    Image.fromarray(generator.integers(256, size=(300, 400, 3), dtype=np.uint8)).save(tmp_path / "large.jpg")
+    for index in range(N_SMALL, 2 * N_SMALL):
+        (tmp_path / f"images/{index:04}.jpg").symlink_to(tmp_path / "large.jpg")
     return FolderSource(tmp_path / "images")
 
 
-def data_workers() -> list[int]:
-    """Return the actors of Ray Data in the cluster whose token this process holds."""
+def busy_workers() -> list[int]:
+    """Return the actors of Ray Data that are at work now, in the cluster whose token this process holds."""
     token, found = f"RAY_AUTH_TOKEN={os.environ['RAY_AUTH_TOKEN']}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"ray::MapWorker" in (process / "cmdline").read_bytes() and token in (process / "environ").read_bytes():
+            name = (process / "cmdline").read_bytes()
+            if b"ray::MapWorker" in name and b").submit" in name and token in (process / "environ").read_bytes():
                 found.append(int(process.name))
         except OSError:
             continue
@@ -154,26 +159,30 @@ def test_what_ray_data_does_has_the_bits_of_one_process_though_a_worker_is_kille
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     killed, seen = [], []
     alone = build_cache(folder, tmp_path / "alone")
-    network = quick(Conv4(Conv4Config(3, 8, 4), Rng.from_seed(0).torch()).eval())
-    matrix = embed_all(network, alone.images)
+    network = quick(Conv4(Conv4Config(3, 32, 4), Rng.from_seed(0).torch()).eval())
+    matrix = embed_all(network, alone.images, batch_size=256)
     partitioner = KMeansPartitioner(8, 4)
     labels = partitioner.fit(matrix, Rng.from_seed(1), min_size=2)
 
     def kill_one(done, n):
         seen.append(done)
-        if not killed:
-            killed.append(data_workers()[0])
-            os.kill(killed[0], signal.SIGKILL)
+        for worker in [] if killed else busy_workers()[:1]:
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
 
-    with connected(None, tmp_path / "ray"):
+    with connected(None, tmp_path / "ray") as (n_processors, _):
+        import ray
+
+        holder = ray.remote(num_cpus=n_processors)(Mailbox).remote()  # as the workers of a run hold them all
+        assert not ray.get(holder.begin.remote())
         by = DataWorkers(2)
         shared = build_cache(folder, tmp_path / "shared", by=by, on_progress=kill_one)
-        same = embed_all(network, shared.images, by=by)
+        same = embed_all(network, shared.images, batch_size=256, by=by)
         again = partitioner.fit(matrix, Rng.from_seed(1), min_size=2, by=by)
     assert killed
     assert seen == sorted(seen)
-    assert seen[-1] == N_IMAGES
-    assert len(shared.images) == N_IMAGES - 2
+    assert seen[-1] == 2 * N_SMALL
+    assert len(shared.images) == N_SMALL  # all but the bad one, and the larger one once
     for name in ("images.npy", "hashes.npy", "names.json", "skipped.csv", "cache.json"):
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert torch.equal(same, matrix)
