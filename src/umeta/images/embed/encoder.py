@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from mmap import mmap
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,7 +87,7 @@ class _Embedding:
 
 
 def _how_to_reopen(images: NDArray[np.uint8]) -> tuple[Any, ...]:
-    if isinstance(images, np.memmap) and isinstance(images.base, mmap):
+    if isinstance(images, np.memmap) and not isinstance(images.base, np.ndarray):  # a part of one has an array for its base
         return images.filename, images.offset, images.shape
     return images, 0, ()
 
