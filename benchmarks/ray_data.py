@@ -15,8 +15,10 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -31,26 +33,35 @@ from umeta.images.source import open_source
 from umeta.recipes.on_ray import connected
 from umeta.recipes.ray_data import DataWorkers
 
-N_ASKED = 100_000
+N_ASKED, SEEN_EVERY_S = 100_000, 1.0
 
 
-def cluster_seconds() -> float:
-    """Return the processor time so far of this process and of all of the Ray that it started, those that have ended among them."""
-    token, ticks = f"RAY_AUTH_TOKEN={os.environ['RAY_AUTH_TOKEN']}".encode(), 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if token in (process / "environ").read_bytes():
-                ticks += sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:15]))
-        except OSError:
-            continue
-    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+class ProcessorTime:
+    """What this process and all of the Ray that it started have spent so far; those that have ended count as they were last seen."""
 
+    def __init__(self) -> None:
+        self._token = f"RAY_AUTH_TOKEN={os.environ['RAY_AUTH_TOKEN']}".encode()
+        self._ticks: dict[str, int] = {}
+        threading.Thread(target=self._watch, daemon=True).start()
 
-def seconds(run: Callable[[], object]) -> tuple[float, float]:
-    """Return how much processor time a call takes, and how long by the clock."""
-    began, spent = time.perf_counter(), cluster_seconds()
-    run()
-    return cluster_seconds() - spent, time.perf_counter() - began
+    def _watch(self) -> None:
+        while True:
+            self.look()
+            time.sleep(SEEN_EVERY_S)
+
+    def look(self) -> float:
+        """Return it in seconds."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if process.name in self._ticks or self._token in (process / "environ").read_bytes():
+                    self._ticks[process.name] = sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
+        return time.process_time() + sum(list(self._ticks.values())) / os.sysconf("SC_CLK_TCK")
+
+    def of(self, run: Callable[[], object]) -> tuple[float, float]:
+        """Return how much a call spends, and how long it takes by the clock."""
+        began, spent = time.perf_counter(), self.look()
+        run()
+        return self.look() - spent, time.perf_counter() - began
 
 
 def main() -> None:
@@ -70,7 +81,7 @@ def main() -> None:
         folder = Path(made) / "photos"
         folder.mkdir()
         write_jpegs(folder, n, given.side)
-        source, made_by = open_source(folder), dict[str, bytes]()
+        source, made_by, spent = open_source(folder), dict[str, bytes](), ProcessorTime()
 
         def local(n_threads: int, number: int) -> None:
             torch.set_num_threads(n_threads)
@@ -90,9 +101,8 @@ def main() -> None:
                     f"start {n_workers}": lambda n=n_workers: list(DataWorkers(n)(len, cut(2 * n, 1))),
                 }
                 for name, run in kinds.items():
-                    took.setdefault(name, []).append(seconds(run))
-                    spent, clock = took[name][-1]
-                    print(f"round {number + 1}, {name}: {spent:.1f} s of processors, {clock:.1f} s", flush=True)
+                    took.setdefault(name, []).append(spent.of(run))
+                    print(f"round {number + 1}, {name}: {took[name][-1][0]:.1f} s of processors, {took[name][-1][1]:.1f} s", flush=True)
     best, rows = {name: min(values)[0] for name, values in took.items()}, []
     for n_workers in given.workers:
         local_s, start_s = best[f"local {n_workers}"] / n, 2 * best[f"start {n_workers}"]
