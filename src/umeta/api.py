@@ -33,7 +33,7 @@ def learn(
     """Propose tasks from unlabeled images, meta-train, and save the learning procedure; the same as the verb.
 
     Args:
-        source: A folder, an `.npz` with `images`, a benchmark's name, or `env:ID`, an environment whose reward is not read.
+        source: A folder, an `.npz` with `images`, shards, a URL, a benchmark's name, or `env:ID`, an environment whose reward is not read.
         out: The run folder.
         recipe: A name that `umeta recipes` lists.
         budget: "90s", "20m" or "2h"; without it and `steps`, 20 minutes.

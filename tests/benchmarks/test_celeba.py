@@ -13,7 +13,7 @@ from umeta.benchmarks.oracle import labeled_tasks
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 from umeta.images.episode import Pool
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 
 SPLITS = ("meta_train", "meta_val", "meta_test")
 N_TRAIN, N_VAL, N_TEST = 6, 2, 4

@@ -11,7 +11,7 @@ from PIL import Image
 from umeta.benchmarks import mini_imagenet as module
 from umeta.benchmarks.mini_imagenet import MiniImagenet
 from umeta.core.errors import InputError
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 
 SPLITS = ("meta_train", "meta_val", "meta_test")
 WNIDS = {"train": ("n03", "n01"), "val": ("n05",), "test": ("n02", "n04")}

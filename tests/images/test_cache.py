@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.images import cache as cache_module
 from umeta.images.cache import ImageCache, build_cache
 from umeta.images.pixels import BadImageError, content_hash, fit_square
-from umeta.images.source import ArraySource, FolderSource, open_npz, read_all
+from umeta.images.source import ArraySource, FolderSource, open_npz
 
 GRAY = np.random.default_rng(0).integers(0, 256, (50, 12, 12), dtype=np.uint8)
 COLOR = np.random.default_rng(1).integers(0, 256, (5, 40, 30, 3), dtype=np.uint8)
@@ -210,18 +209,6 @@ def test_progress_counts_every_image_once(tmp_path):
     seen = []
     build_cache(CountingSource(GRAY, bad=[3, 49]), tmp_path / "out", on_progress=lambda *pair: seen.append(pair))
     assert seen == [(16, 50), (32, 50), (48, 50), (50, 50)]
-
-
-def test_reading_ahead_is_bounded_and_in_order():
-    source = CountingSource(np.repeat(GRAY, 20, axis=0), bad=[2])
-    results = read_all(source, range(len(source)), lambda pixels: int(pixels[0, 0]), n_workers=2)
-    index, first = next(results)
-    assert (index, first) == (0, GRAY[0, 0, 0])
-    time.sleep(0.2)  # the threads go on until the bound stops them
-    assert source.n_read <= 16 * 5
-    rest = list(results)
-    assert [index for index, _ in rest] == list(range(1, 1000))
-    assert isinstance(rest[1][1], BadImageError)
 
 
 def test_another_number_of_workers_gives_the_same_bytes(tmp_path):

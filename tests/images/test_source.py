@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from umeta.core.errors import InputError
-from umeta.images.pixels import BadImageError
-from umeta.images.source import ArraySource, FolderSource, open_npz, open_source, read_stacked
+from umeta.images.source import ArraySource, FolderSource, open_npz, open_source
 
 COLOR = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GRAY = COLOR[..., 0]
@@ -137,18 +136,3 @@ def test_open_source_says_what_it_accepts(tmp_path, name, message):
         open_source(tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
         open_source("")
-
-
-def test_a_whole_source_in_one_array_is_in_order_and_of_one_shape():
-    images = np.arange(40, dtype=np.uint8).repeat(3 * 8 * 6).reshape(40, 8, 6, 3)
-    images[..., 1] += 100
-    stacked = read_stacked(ArraySource(images, "x"), 6, 3)
-    assert np.array_equal(stacked, np.moveaxis(images[:, 1:7], -1, 1))
-    assert read_stacked(ArraySource(images, "x"), 3, 1).shape == (40, 1, 3, 3)
-
-
-def test_a_bad_image_ends_the_reading_of_a_whole_source(tmp_path):
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"")
-    with pytest.raises(BadImageError, match="empty file"):
-        read_stacked(FolderSource(tmp_path), 4, 1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from umeta.benchmarks.benchmark import FixedTask, SplitName, check_protocol, data_root, find
 from umeta.benchmarks.photos import Photos, file_loader, read_packed
 from umeta.core.errors import InputError
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 
 SIDE = 84
 N_ATTRIBUTES = 40

@@ -19,7 +19,7 @@ from umeta.benchmarks.benchmark import (
 )
 from umeta.benchmarks.photos import Photos, file_loader, read_packed
 from umeta.core.errors import InputError
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 
 SIDE = 84
 N_PER_CLASS = 600

@@ -124,8 +124,19 @@ def file_loader(path: Path, files: tuple[str, ...]) -> Callable[[int], bytes]:
     if path.is_dir():
         return lambda i: (path / files[i]).read_bytes()
     try:
-        archive = zipfile.ZipFile(path)
+        archive = _Zip(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable zip file ({error}); fetch it again") from error
     members = {name.rsplit("/", 1)[-1]: name for name in archive.namelist() if not name.startswith("__MACOSX/")}
     return lambda i: archive.read(members[files[i]])
+
+
+class _Zip(zipfile.ZipFile):
+    """A zip file that is opened anew in another process."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._path = path
+
+    def __reduce__(self) -> tuple[type[_Zip], tuple[Path]]:
+        return _Zip, (self._path,)

@@ -113,8 +113,8 @@ class Learn:
 
     example: ClassVar[str] = "umeta learn photos/ --out runs/photos --budget 20m"
     source: Annotated[Positional[str], arg(metavar="SOURCE")]
-    """A folder of images (folder names are not labels), an .npz with `images`, .parquet or .tar shards, a benchmark's name, or env:ID, an
-    environment."""
+    """A folder of images (folder names are not labels), an .npz with `images`, .parquet or .tar shards, a URL of a folder or of shards, a
+    benchmark's name, or env:ID, an environment."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """The run folder."""
     recipe: Annotated[str, arg(metavar="NAME")] = "default"

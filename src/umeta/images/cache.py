@@ -16,8 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from umeta.core.errors import ArtifactError, InputError, UmetaError
+from umeta.core.hands import Hands, Threads
 from umeta.images.pixels import BadImageError, Pixels, content_hash, fit_square
-from umeta.images.source import Fingerprinted, ImageSource, read_all
+from umeta.images.reading import read_all
+from umeta.images.source import Fingerprinted, ImageSource
 
 FORMAT = 1
 _FILES = {"images.npy", "hashes.npy", "names.json", "skipped.csv", "cache.json"}
@@ -89,6 +91,7 @@ def build_cache(
     n_workers: int = 2,
     drop_duplicates: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
+    by: Hands | None = None,
 ) -> ImageCache:
     """Decode, resize and hash every image of a source once, so that training reads one array.
 
@@ -109,6 +112,7 @@ def build_cache(
         n_workers: Threads that decode.
         drop_duplicates: Keep only the first of several images with equal pixels. They are counted in either case.
         on_progress: Called with the number of images done and the number of all.
+        by: Who decodes instead of threads; the result is the same.
 
     Raises:
         InputError: If no image is readable or more than half are bad (the list is then beside `out`, as
@@ -140,7 +144,7 @@ def build_cache(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         n_channels, size = _choose_shape(source, image_size, kept_up_to, color_size, channels, n_workers)
-        counts = _fill(partial, source, (n_channels, size, size), n_workers, drop_duplicates, on_progress)
+        counts = _fill(partial, source, (n_channels, size, size), by or Threads(n_workers), drop_duplicates, on_progress)
         _refuse_if_mostly_bad(source, counts["n_skipped"], partial, out)
         shape = [counts["n_images"], n_channels, size, size]
         mode = "gray" if n_channels == 1 else "color"
@@ -159,7 +163,7 @@ def _choose_shape(
 ) -> tuple[int, int]:
     if size is None or channels is None:
         sample = sorted(set(np.linspace(0, len(source) - 1, min(len(source), _N_SAMPLED), dtype=int).tolist()))
-        found = read_all(source, sample, lambda pixels: pixels.shape, n_workers)
+        found = read_all(source, sample, lambda pixels: pixels.shape, Threads(n_workers))
         shapes = {shape for _, shape in found if not isinstance(shape, BadImageError)}
         if channels is None:
             channels = 1 if shapes and all(len(shape) == 2 for shape in shapes) else 3
@@ -173,16 +177,11 @@ def _fill(
     folder: Path,
     source: ImageSource,
     shape: tuple[int, int, int],
-    n_workers: int,
+    by: Hands,
     drop_duplicates: bool,
     on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, int]:
-    n_channels, size, _ = shape
-
-    def prepare(pixels: Pixels) -> tuple[bytes, Pixels, bool, bool]:
-        square = fit_square(pixels, size, n_channels)
-        return content_hash(pixels), square, pixels.ndim == 3 and n_channels == 1, max(pixels.shape[:2]) > 2 * min(pixels.shape[:2])
-
+    prepare = functools.partial(_prepare, *shape[:2])
     seen: set[bytes] = set()
     hashes, names = bytearray(), list[str]()
     n_skipped = n_duplicates = n_color_as_gray = n_elongated = 0
@@ -191,7 +190,7 @@ def _fill(
         _write_header(file, (len(source), *shape))
         rows = csv.writer(skipped)
         rows.writerow(("name", "reason"))
-        with closing(read_all(source, range(len(source)), prepare, n_workers)) as results:
+        with closing(read_all(source, range(len(source)), prepare, by)) as results:
             for index, result in results:
                 if on_progress is not None and ((index + 1) % _PROGRESS_EVERY == 0 or index + 1 == len(source)):
                     on_progress(index + 1, len(source))
@@ -220,6 +219,11 @@ def _fill(
         "n_color_as_gray": n_color_as_gray,
         "n_elongated": n_elongated,
     }
+
+
+def _prepare(n_channels: int, size: int, pixels: Pixels) -> tuple[bytes, Pixels, bool, bool]:
+    square = fit_square(pixels, size, n_channels)
+    return content_hash(pixels), square, pixels.ndim == 3 and n_channels == 1, max(pixels.shape[:2]) > 2 * min(pixels.shape[:2])
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from umeta.core.hands import Threads
 from umeta.images.pixels import BadImageError, Pixels, content_hash
-from umeta.images.source import ImageSource, read_all
+from umeta.images.reading import read_all
+from umeta.images.source import ImageSource
 
 _MAX_LISTED = 20
 
@@ -30,7 +32,7 @@ def inspect_source(source: ImageSource, *, n_workers: int = 2) -> dict[str, Any]
     def look(pixels: Pixels) -> tuple[bytes, tuple[int, ...]]:
         return content_hash(pixels), pixels.shape
 
-    for index, seen in read_all(source, range(len(source)), look, n_workers):
+    for index, seen in read_all(source, range(len(source)), look, Threads(n_workers)):
         if isinstance(seen, BadImageError):
             bad.append({"name": source.item_name(index), "reason": str(seen)})
             continue

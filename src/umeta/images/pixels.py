@@ -98,6 +98,12 @@ def gray_if_equal(pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels[..., 0])
 
 
+def has_image_name(path: str) -> bool:
+    """Tell by its extension whether a file should be an image; macOS `._` companions are none."""
+    stem, dot, extension = path.rpartition("/")[2].rpartition(".")
+    return bool(dot) and extension.lower() in IMAGE_EXTENSIONS and not stem.startswith("._")
+
+
 def content_hash(pixels: Pixels) -> bytes:
     """Return 16 bytes that are equal for equal pixels, whatever file they came from.
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from umeta.core.errors import InputError
 from umeta.images.embed.encoder import to_float
 from umeta.images.pixels import BadImageError, decode_file, decode_image, fit_square
-from umeta.images.source import ArraySource, read_stacked
+from umeta.images.reading import read_stacked
+from umeta.images.source import ArraySource
 
 OneImage: TypeAlias = "NDArray[np.generic] | Image.Image | Path | str"
 Images: TypeAlias = "NDArray[np.generic] | Sequence[OneImage]"

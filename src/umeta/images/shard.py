@@ -12,11 +12,12 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from umeta.core.errors import InputError
-from umeta.images.pixels import IMAGE_EXTENSIONS, BadImageError, Pixels, decode_stream
+from umeta.core.errors import InputError, UmetaError
+from umeta.images.pixels import IMAGE_EXTENSIONS, BadImageError, Pixels, decode_stream, has_image_name
+from umeta.images.remote import Place, RemotePath, lost, read_part, stamp
 
 SHARD_SUFFIXES = (".parquet", ".tar")
 _USUAL_COLUMNS = ("image", "images", "img", "jpg", "jpeg", "png", "webp", "bytes")
@@ -24,9 +25,9 @@ _BLOCKS_KEPT = 4
 
 
 class Shard(Protocol):
-    """One file of encoded images."""
+    """One file of encoded images, which can be taken to another process."""
 
-    path: Path
+    path: Place
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -71,8 +72,7 @@ class ShardedSource:
         """Return a hash of every shard's name, size and time of change."""
         digest = hashlib.blake2b(digest_size=16)
         for shard in self._shards:
-            status = shard.path.stat()
-            digest.update(f"{shard.path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+            digest.update(f"{shard.path.name}\0{stamp(shard.path)}\0".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def read(self, index: int) -> Pixels:
@@ -80,9 +80,15 @@ class ShardedSource:
 
         Raises:
             BadImageError: If it has no bytes, or they are empty, truncated, too large, or not an image.
+            UmetaError: If the shard is gone or damaged since it was opened.
         """
         shard, within = self._find(index)
-        encoded = shard.encoded(within)
+        try:
+            encoded = shard.encoded(within)
+        except UmetaError:
+            raise
+        except Exception as error:  # storage and pyarrow have errors of their own
+            raise UmetaError(lost(shard.path, error)) from error
         if encoded is None:
             raise BadImageError("no bytes in this row")
         return decode_stream(io.BytesIO(encoded))
@@ -99,7 +105,7 @@ class TarShard:
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Read all headers once.
 
         Raises:
@@ -107,8 +113,8 @@ class TarShard:
         """
         self.path = path
         try:
-            with tarfile.open(path, "r:") as archive:
-                self._members = [(m.name, m.offset_data, m.size) for m in archive if m.isreg() and _is_image(m.name)]
+            with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+                self._members = [(m.name, m.offset_data, m.size) for m in archive if m.isreg() and has_image_name(m.name)]
         except (tarfile.TarError, OSError, EOFError) as error:
             raise InputError(f"{path}: cannot be read as an uncompressed tar ({error})") from error
 
@@ -123,9 +129,7 @@ class TarShard:
     def encoded(self, index: int) -> bytes:
         """Return the member's bytes."""
         _, offset, size = self._members[index]
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        return read_part(self.path, offset, size)
 
 
 class TableShard:
@@ -136,7 +140,14 @@ class TableShard:
         column: The column that holds encoded images.
     """
 
-    def __init__(self, path: Path, schema: Any, sizes: Sequence[int], read_block: Callable[[int, str], Any]) -> None:
+    def __init__(
+        self,
+        path: Place,
+        schema: Any,
+        sizes: Sequence[int],
+        read_block: Callable[[int, str], Any],
+        opened_by: Callable[[Any], TableShard],
+    ) -> None:
         """Choose the column.
 
         Args:
@@ -144,6 +155,7 @@ class TableShard:
             schema: Its `pyarrow.Schema`.
             sizes: Rows in each block.
             read_block: Returns one column of one block as an Arrow array.
+            opened_by: Opens the file again in another process.
 
         Raises:
             InputError: If no column, or more than one, may hold images.
@@ -151,9 +163,12 @@ class TableShard:
         self.path = path
         self.column, self.type = _image_column(path, schema)
         self._ends = list(accumulate(sizes))
-        self._read_block = read_block
+        self._read_block, self._opened_by = read_block, opened_by
         self._kept: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._opened_by, (self.path,)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -180,7 +195,7 @@ class TableShard:
             return self._kept[number]
 
 
-def open_parquet(path: Path) -> TableShard:
+def open_parquet(path: Place) -> TableShard:
     """Open a Parquet file; its row groups are the blocks.
 
     Raises:
@@ -188,11 +203,15 @@ def open_parquet(path: Path) -> TableShard:
     """
     parquet = _pyarrow("pyarrow.parquet", path)
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path.open() if isinstance(path, RemotePath) else path)
     except Exception as error:  # pyarrow has errors of its own for each way to be broken
         raise InputError(f"{path}: cannot be read as a Parquet file ({_one_line(error)})") from error
     sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
-    return TableShard(path, file.schema_arrow, sizes, lambda number, column: file.read_row_group(number, [column]).column(column))
+
+    def read(number: int, column: str) -> Any:
+        return file.read_row_group(number, [column]).column(column)
+
+    return TableShard(path, file.schema_arrow, sizes, read, open_parquet)
 
 
 def open_arrow(path: Path) -> TableShard:
@@ -207,22 +226,27 @@ def open_arrow(path: Path) -> TableShard:
     except Exception as error:  # as above
         raise InputError(f"{path}: cannot be read as an Arrow stream ({_one_line(error)})") from error
     batches = table.to_batches()
-    return TableShard(path, table.schema, [len(batch) for batch in batches], lambda number, column: batches[number].column(column))
+
+    def read(number: int, column: str) -> Any:
+        return batches[number].column(column)
+
+    return TableShard(path, table.schema, [len(batch) for batch in batches], read, open_arrow)
 
 
-def open_sharded(path: Path) -> ShardedSource:
-    """Open one shard, a folder of shards (found recursively), or a folder that `datasets` saved.
+def open_sharded(path: Place) -> ShardedSource:
+    """Open one shard, a folder of shards (found recursively), or a folder on disk that `datasets` saved.
 
     Raises:
         InputError: If a shard cannot be read, or shards differ in where they keep images.
     """
+    files: Sequence[Place]
     if path.is_file():
         files = [path]
-    elif is_saved_dataset(path):
+    elif not isinstance(path, RemotePath) and is_saved_dataset(path):
         files = _saved_files(path)
     else:
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SHARD_SUFFIXES and file.is_file())
-    openers: dict[str, Callable[[Path], Shard]] = {".tar": TarShard, ".parquet": open_parquet, ".arrow": open_arrow}
+        files = shard_files(path)
+    openers: dict[str, Callable[[Any], Shard]] = {".tar": TarShard, ".parquet": open_parquet, ".arrow": open_arrow}
     shards: list[Shard] = []
     for file in files:
         shard = openers[file.suffix.lower()](file)
@@ -233,7 +257,14 @@ def open_sharded(path: Path) -> ShardedSource:
                 f"`{first.column}` ({first.type}); give shards of one schema"
             )
         shards.append(shard)
-    return ShardedSource(str(path.absolute()), shards)
+    return ShardedSource(str(path if isinstance(path, RemotePath) else path.absolute()), shards)
+
+
+def shard_files(folder: Place) -> Sequence[Place]:
+    """Return the shards below a folder in the order of their paths."""
+    if isinstance(folder, RemotePath):
+        return [folder / name for name in sorted(folder.files(), key=PurePosixPath) if name.lower().endswith(SHARD_SUFFIXES)]
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SHARD_SUFFIXES and file.is_file())
 
 
 def is_saved_dataset(path: Path) -> bool:
@@ -254,7 +285,7 @@ def _saved_files(path: Path) -> list[Path]:
     return listed
 
 
-def _image_column(path: Path, schema: Any) -> tuple[str, str]:
+def _image_column(path: Place, schema: Any) -> tuple[str, str]:
     arrow = _pyarrow("pyarrow", path)
 
     def holds_bytes(kind: Any) -> bool:
@@ -277,12 +308,7 @@ def _kind(kind: Any) -> str:
     return str(kind).partition("<")[0]
 
 
-def _is_image(name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return not last.startswith("._") and last.rpartition(".")[2].lower() in IMAGE_EXTENSIONS
-
-
-def _pyarrow(module: str, path: Path) -> Any:
+def _pyarrow(module: str, path: Place) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:

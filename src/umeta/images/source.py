@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from umeta.core.errors import InputError, UmetaError
-from umeta.images.pixels import IMAGE_EXTENSIONS, Pixels, decode_file, fit_square, gray_if_equal
+from umeta.images.pixels import IMAGE_EXTENSIONS, Pixels, decode_file, decode_stream, gray_if_equal, has_image_name
 from umeta.images.pixels import BadImageError as BadImageError
-from umeta.images.shard import SHARD_SUFFIXES, is_saved_dataset, open_sharded
+from umeta.images.remote import Place, RemotePath, is_url, lost, stamp
+from umeta.images.shard import SHARD_SUFFIXES, is_saved_dataset, open_sharded, shard_files
 
 _NEVER_OPENED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _ACCEPTED = "a folder of images, an .npz file with an array `images`, a .parquet or .tar file, or a folder of those"
-_CHUNK = 16
-T = TypeVar("T")
 
 
 class ImageSource(Protocol):
@@ -64,12 +59,12 @@ class FolderSource:
     pixels.
 
     Attributes:
-        name: The folder's absolute path.
+        name: The folder's absolute path, or its URL.
         n_other: Files that are not candidates: other extensions, dangling links, pipes, and macOS `._` companions.
         skipped_folders: Relative paths of subfolders not entered, because they are links or cannot be read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Place) -> None:
         """Scan the folder without opening any image.
 
         Args:
@@ -78,11 +73,13 @@ class FolderSource:
         Raises:
             InputError: If the folder cannot be listed or holds no candidate.
         """
-        self.name = str(Path(path).absolute())
+        self._place = path if isinstance(path, RemotePath) else Path(path).absolute()
+        self.name = str(self._place)
         self._names: list[str] = []
+        self._listed: str | None = None
         self.n_other = 0
         skipped: list[str] = []
-        self._scan(skipped)
+        self._scan(self._place, skipped)
         self._names.sort()
         self.skipped_folders = tuple(sorted(skipped))
         if not self._names:
@@ -90,12 +87,18 @@ class FolderSource:
             unseen = f"; {len(skipped)} linked or unreadable subfolders were not entered" if skipped else ""
             raise InputError(f"no images found in {path} (looked for {looked_for}){unseen}")
 
-    def _scan(self, skipped: list[str]) -> None:
+    def _scan(self, place: Place, skipped: list[str]) -> None:
+        if isinstance(place, RemotePath):
+            files = place.files()
+            self._names = sorted(filter(has_image_name, files))
+            self.n_other = len(files) - len(self._names)
+            self._listed = _digest(self._names, [files[name] for name in self._names])
+            return
         prefixes = [""]
         while prefixes:
             prefix = prefixes.pop()
             try:
-                with os.scandir(Path(self.name, prefix)) as entries:
+                with os.scandir(place / prefix) as entries:
                     for entry in entries:
                         relative = prefix + entry.name
                         if entry.is_dir(follow_symlinks=False):
@@ -121,23 +124,29 @@ class FolderSource:
 
     def fingerprint(self) -> str:
         """Return a hash of every candidate's path, size and time of change."""
-        digest = hashlib.blake2b(digest_size=16)
+        if self._listed is not None:
+            return self._listed
+        found = []
         for name in self._names:
             try:
-                status = Path(self.name, name).stat()
-                line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+                found.append(stamp(self._place / name))
             except OSError:
-                line = f"{name}\0gone\0"
-            digest.update(line.encode(errors="surrogateescape"))
-        return digest.hexdigest()
+                found.append("gone")
+        return _digest(self._names, found)
 
     def read(self, index: int) -> Pixels:
         """Decode one file by the rules of this class.
 
         Raises:
             BadImageError: If it is empty, truncated, too large, or not an image.
+            UmetaError: If the whole folder is gone.
         """
-        return decode_file(Path(self.name, self._names[index]))
+        try:
+            return _decoded(self._place / self._names[index])
+        except BadImageError as error:
+            if not self._place.is_dir():
+                raise UmetaError(lost(self.name)) from error
+            raise
 
 
 class ArraySource:
@@ -211,11 +220,15 @@ def open_source(spec: str | Path) -> ImageSource:
     A folder that holds an image file is a folder of images; one without any may hold shards.
 
     Args:
-        spec: A path; `~` is the home folder. Names of benchmarks are resolved before this is called.
+        spec: A path; `~` is the home folder. Or a URL that fsspec reads, of a folder or a shard. Names of benchmarks are resolved before
+            this is called.
 
     Raises:
         InputError: If nothing is there, or it is something else.
+        UmetaError: If the storage behind a URL does not answer.
     """
+    if is_url(spec):
+        return _open_remote(RemotePath.of(str(spec)))
     path = Path(spec).expanduser()
     suffix = path.suffix.lower()
     if str(spec) == "" or not path.exists():
@@ -233,84 +246,45 @@ def open_source(spec: str | Path) -> ImageSource:
     raise InputError(f"{spec}: cannot be used as a source of images; give {_ACCEPTED}")
 
 
-def read_all(
-    source: ImageSource, indices: Sequence[int], work: Callable[[Pixels], T], n_workers: int
-) -> Generator[tuple[int, T | BadImageError], None, None]:
-    """Read many images on several threads while only a bounded number is in memory.
-
-    Args:
-        source: Where to read.
-        indices: Which images, in the order wanted.
-        work: Turns the pixels into what is kept; runs on the threads.
-        n_workers: Threads, at least 1.
-
-    Yields:
-        Each index with the result of `work`, or with the error if the image is bad.
-    """
-
-    def run(chunk: Sequence[int]) -> list[tuple[int, T | BadImageError]]:
-        results: list[tuple[int, T | BadImageError]] = []
-        for index in chunk:
-            try:
-                results.append((index, work(gray_if_equal(source.read(index)))))
-            except BadImageError as error:
-                results.append((index, error))
-        return results
-
-    pending: deque[Future[list[tuple[int, T | BadImageError]]]] = deque()
-    pool = ThreadPoolExecutor(n_workers)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            for start in range(0, len(indices), _CHUNK):
-                pending.append(pool.submit(run, indices[start : start + _CHUNK]))
-                if len(pending) > 2 * n_workers:
-                    yield from pending.popleft().result()
-            while pending:
-                yield from pending.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def read_stacked(source: ImageSource, size: int, n_channels: int) -> Pixels:
-    """Decode a whole source into one array in memory, on all cores.
-
-    Returns:
-        uint8 `[n, n_channels, size, size]`, each image brought there by `fit_square`.
-
-    Raises:
-        BadImageError: If one image cannot be used.
-    """
-    images = np.empty((len(source), n_channels, size, size), np.uint8)
-
-    def fit(pixels: Pixels) -> Pixels:
-        return fit_square(pixels, size, n_channels)
-
-    with closing(read_all(source, range(len(source)), fit, os.cpu_count() or 1)) as results:
-        for index, result in results:
-            if isinstance(result, BadImageError):
-                raise result
-            images[index] = result
-    return images
-
-
-def _open_folder(path: Path) -> ImageSource:
-    if is_saved_dataset(path):
+def _open_folder(path: Place) -> ImageSource:
+    if isinstance(path, Path) and is_saved_dataset(path):
         return open_sharded(path)
     try:
         return FolderSource(path)
     except InputError:
-        if any(file.suffix.lower() in SHARD_SUFFIXES for file in path.rglob("*")):
+        if shard_files(path):
             return open_sharded(path)
         raise
 
 
-def _is_candidate(entry: os.DirEntry[str]) -> bool:
-    stem, dot, extension = entry.name.rpartition(".")
-    if not dot or extension.lower() not in IMAGE_EXTENSIONS or stem.startswith("._"):
-        return False
+def _open_remote(place: RemotePath) -> ImageSource:
+    if place.is_dir():
+        return _open_folder(place)
+    if place.suffix.lower() in SHARD_SUFFIXES and place.is_file():
+        return open_sharded(place)
+    raise InputError(
+        f"{place} is not there, or is not a source of images; give a folder of images, a .parquet or .tar file, or a folder of those"
+    )
+
+
+def _digest(names: Sequence[str], stamps: Sequence[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, found in zip(names, stamps, strict=True):
+        digest.update(f"{name}\0{found}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _decoded(place: Place) -> Pixels:
+    if not isinstance(place, RemotePath):
+        return decode_file(place)
     try:
-        return entry.is_file()
+        return decode_stream(io.BytesIO(place.read()))
+    except FileNotFoundError as error:
+        raise BadImageError("no such file") from error
+
+
+def _is_candidate(entry: os.DirEntry[str]) -> bool:
+    try:
+        return has_image_name(entry.name) and entry.is_file()
     except OSError:  # a link to itself
         return False

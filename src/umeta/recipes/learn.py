@@ -11,6 +11,7 @@ import torch
 
 from umeta.artifacts.artifact import read_json
 from umeta.artifacts.run import RunFolder
+from umeta.core.hands import Hands
 from umeta.core.memory import keep_large_blocks
 from umeta.core.parallel import ALONE, Team
 from umeta.core.progress import Quiet, Reporter
@@ -46,6 +47,7 @@ def learn(
     stop: Callable[[], bool] | None = None,
     began: float | None = None,
     team: Team = ALONE,
+    hands: Hands | None = None,
 ) -> dict[str, Any]:
     """Propose tasks, meta-train, and save the learning procedure.
 
@@ -60,6 +62,7 @@ def learn(
         stop: Asked after every step whether to end early with a checkpoint.
         began: When the command began, on `time.monotonic`'s clock, so that its start-up counts toward the budget; None is now.
         team: The processes that share the practice; all but the first wait for what it prepares, and leave the run folder alone.
+        hands: Who reads, embeds and clusters the images of process 0; None is this process.
 
     Returns:
         The manifest.
@@ -74,13 +77,19 @@ def learn(
     if team.rank:
         with mirrored(out, team) as mirror:
             start = partial(RunFolder.start, mirror, asdict(request), resume=True, overwrite=False)
-            return _learn(request, start, Quiet(), stop, None, team)
+            return _learn(request, start, Quiet(), stop, None, team, None)
     start = partial(RunFolder.start, out, asdict(request), resume=resume, overwrite=overwrite)
-    return _learn(request, start, reporter, stop, began, team)
+    return _learn(request, start, reporter, stop, began, team, hands)
 
 
 def _learn(
-    request: Request, start: Callable[[], RunFolder], reporter: Reporter, stop: Callable[[], bool], began: float | None, team: Team
+    request: Request,
+    start: Callable[[], RunFolder],
+    reporter: Reporter,
+    stop: Callable[[], bool],
+    began: float | None,
+    team: Team,
+    hands: Hands | None,
 ) -> dict[str, Any]:
     source, labels = read_source(request)
     run = start()
@@ -92,7 +101,7 @@ def _learn(
         reporter.note(f"{out} is finished")
         return read_json(out / "manifest.json")
     with run.held():
-        work = Learning(request, run, reporter, stop, team)
+        work = Learning(request, run, reporter, stop, team, hands)
         cache = work.cache(source, labeled=labels is not None)
         del source  # it may hold all images, which are on disk by now
         found = Plan.fit(request, cache, labels)

@@ -26,17 +26,19 @@ from umeta.core.parallel import LONGEST_WAIT, Team
 from umeta.core.progress import Quiet, Reporter
 from umeta.recipes.learn import learn
 from umeta.recipes.mailbox import EXCHANGE_S, Mailbox, Voice
+from umeta.recipes.ray_data import MOST_LOSSES, DataWorkers
 from umeta.recipes.request import Request
 from umeta.recipes.sharing import check_shared, fitting
 
-MOST_LOSSES = 3
 ANSWER_S = 5.0
 # Ray is told by the environment. Its workers' usual niceness of 15 starves them beside any other work. The setting that is named after two
-# systems keeps a cluster of our own on the loopback interface, on any system.
+# systems keeps a cluster of our own on the loopback interface, on any system. The expression fits all that Ray would print by itself of
+# workers that were lost, on standard output.
 SETTINGS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
 OWN_SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 JOINING_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "5"}
@@ -263,6 +265,7 @@ def work(config: dict[str, Job]) -> None:
             stop=voice.stop if team.rank == 0 else None,
             began=time.monotonic() - job.spent_s,
             team=team,
+            hands=DataWorkers(team.size, job.n_threads),
         )
     except ProcessLostError:
         if ray.get(job.mailbox.failure.remote()) is None:

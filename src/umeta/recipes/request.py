@@ -33,7 +33,7 @@ class Request:
     """What a person asked `learn` for; with the recipe it is the run's `config.json`.
 
     Attributes:
-        source: A folder, an `.npz`, or a benchmark's name.
+        source: A folder, an `.npz`, shards, a URL, or a benchmark's name.
         recipe: Every setting.
         protocol: Of a benchmark source: which classes' images are in the pool; None otherwise.
         budget_s: Seconds for everything, or None.

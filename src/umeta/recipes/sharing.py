@@ -56,6 +56,6 @@ def mirrored(path: Path, team: Team) -> Iterator[Path]:
         for name in COPIED:
             if (path / name).is_file():
                 shutil.copyfile(path / name, own / name)
-        for made in (*(path / "checkpoint").glob("*-?????????"), *(path / "neighbors").glob("*")):
+        for made in (path / "checkpoint").glob("*-?????????"):
             shutil.copytree(made, own / made.parent.name / made.name)
         yield own

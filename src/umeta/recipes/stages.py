@@ -17,6 +17,7 @@ from umeta.artifacts.artifact import read_artifact, write_artifact, write_json
 from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.benchmarks.oracle import mixed_weights, usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.loop import Pace, Position, meta_train
 from umeta.core.metalearner import MetaLearner, Metrics, TrainState
 from umeta.core.parallel import ALONE, Team
@@ -75,9 +76,11 @@ HEAD_WAYS, HEAD_SHOTS, HEAD_QUERIES = 64, 5, 3
 class Learning:
     """One run from images to a learning procedure; every stage picks up where a stopped run left it."""
 
-    def __init__(self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], team: Team = ALONE) -> None:
+    def __init__(
+        self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], team: Team = ALONE, hands: Hands | None = None
+    ) -> None:
         self.request, self.recipe, self.run, self.reporter, self.stop = request, request.recipe, run, reporter, stop
-        self.team = team
+        self.team, self.hands = team, hands
         self.rng = Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop)
 
@@ -106,6 +109,7 @@ class Learning:
             **image_sizes(self.request),
             drop_duplicates=not labeled,
             on_progress=lambda done, n: self.counted(done, n, "images"),
+            by=self.hands,
         )
         shutil.copyfile(cache.path / "skipped.csv", self.run.path / "skipped.csv")
         if cache.info["n_skipped"]:
@@ -133,17 +137,18 @@ class Learning:
             state = fit(embedder, cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
             encoder = embedder.encoder(state, cache.images)
-            made = Embedding(embed_all(encoder, cache.images), pool, method, encoder)
+            made = Embedding(embed_all(encoder, cache.images, by=self.hands or in_turn), pool, method, encoder)
             table = embedder.picture(state, cache.images, rng.fork("picture"))
         elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
-            made = Embedding(embed_all(whitened, cache.images), pool, method, whitened)
+            made = Embedding(embed_all(whitened, cache.images, by=self.hands or in_turn), pool, method, whitened)
         elif is_outside(method):
             self.reporter.stage("embedding")
             taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
             counted = partial(self.counted, what="images embedded")
-            made = Embedding(embed_all(taken, cache.images, batch_size=64, on_progress=counted), pool, taken.kind, taken)
+            matrix = embed_all(taken, cache.images, batch_size=64, on_progress=counted, by=self.hands or in_turn)
+            made = Embedding(matrix, pool, taken.kind, taken)
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
         else:
@@ -170,6 +175,7 @@ class Learning:
             min_size=recipe.k_shot + plan.n_query,
             seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
             on_progress=lambda done, n: self.counted(done, n, "partitions"),
+            by=self.hands or in_turn,
         )
         if len(labels) < recipe.n_partitions:
             self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
@@ -275,8 +281,7 @@ class Learning:
         reached = agreed(procedure.encoder)
         for number in range(1, n_rounds + 1):
             name = f"round_{number}"
-            found = self.team.first(torch.from_numpy(self.neighbors(name, tasks.pool, procedure.encoder)))
-            near = replace(tasks, partners=found.numpy())
+            near = replace(tasks, partners=self.neighbors(name, tasks.pool, procedure.encoder))
             share = None if number == n_rounds else 1 - self.recipe.rounds_share * (1 - number / n_rounds)
             latest = self.stage(name, learner, near, share, state, rng.fork(name))
             now = agreed(latest.encoder)
@@ -322,19 +327,21 @@ class Learning:
         return Agreement(some, VIEWS["drawings" if are_drawings(some) else "photos"], Rng.from_seed(0).fork("agreement"))
 
     def neighbors(self, name: str, pool: Pool, encoder: Encoder) -> NDArray[np.int64]:
-        """Embed the pool by what was learned so far, and return each image's neighbors."""
+        """Return each image's neighbors by what was learned so far, shape [n_images, n_neighbors], as process 0 finds them."""
+        if self.team.rank:
+            return self.team.first(torch.zeros(len(pool.images), self.recipe.n_neighbors, dtype=torch.int64)).numpy()
         folder = self.run.path / "neighbors" / name
         if folder.is_dir():
-            return read_artifact(folder, "neighbors")[0]["partners"].numpy()
-        self.reporter.stage(f"{name}: neighbors")
-
-        near = nearest(embed_all(quick(encoder), pool.images), self.recipe.n_neighbors)
-        least = self.recipe.least_shared
-        found = partners(shared_neighbors(near, least), least, self.recipe.n_neighbors)
-        share = float((found[:, 0] != np.arange(len(found))).mean())
-        self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
-        write_artifact(folder, "neighbors", {"partners": torch.from_numpy(found)}, {"n_neighbors": self.recipe.n_neighbors})
-        return found
+            found = read_artifact(folder, "neighbors")[0]["partners"]
+        else:
+            self.reporter.stage(f"{name}: neighbors")
+            near = nearest(embed_all(quick(encoder), pool.images, by=self.hands or in_turn), self.recipe.n_neighbors)
+            least = self.recipe.least_shared
+            found = torch.from_numpy(partners(shared_neighbors(near, least), least, self.recipe.n_neighbors))
+            share = float((found[:, 0] != torch.arange(len(found))).float().mean())
+            self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
+            write_artifact(folder, "neighbors", {"partners": found}, {"n_neighbors": self.recipe.n_neighbors})
+        return self.team.first(found).numpy()
 
 
 def make_partitioner(recipe: Recipe, plan: Plan) -> KMeansPartitioner | HyperplanePartitioner | RandomPartitioner:

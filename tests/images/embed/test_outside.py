@@ -1,5 +1,6 @@
 """Encoders that others trained: what they are fed, what is taken from them, that they come back as they were, and clear refusals."""
 
+import copy
 import sys
 
 import numpy as np
@@ -101,6 +102,9 @@ def test_a_run_carries_the_onnx_file(tmp_path):
     again = Embedding.read(tmp_path / "embedding", "abc").encoder
     assert again.labels == "ImageNet-1k, 1.3 million"
     assert torch.equal(embed_all(again, images), matrix)
+    elsewhere = copy.copy(again)  # as it is taken to another process
+    assert elsewhere.network is not again.network
+    assert torch.equal(embed_all(elsewhere, images), matrix)
 
 
 def test_a_model_of_transformers_gives_its_own_pooled_output(dinov2, tmp_path):

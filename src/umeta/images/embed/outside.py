@@ -95,6 +95,9 @@ class OutsideEncoder:
         """Return name, labels seen, hash and intake, JSON-ready."""
         return {"name": self.name, "labels": self.labels, "sha256": self.network.sha256, "intake": asdict(self.network.intake)}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OutsideEncoder.restore, (self.describe(), self.state_dict())  # in another process the network is opened anew
+
     @classmethod
     def open(cls, name: str, labels: str = NOT_STATED) -> "OutsideEncoder":
         """Open a network by what `--embedding` was given: "hf:NAME", "hf:FOLDER", "onnx:FILE", or the path of an `.onnx`.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.core.errors import InputError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.rng import Rng
 from umeta.images.partition.partitioner import Progress, repeated
 
@@ -49,6 +50,7 @@ class HyperplanePartitioner:
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return pseudo-labels in `[0, 2 ** ceil(log2(n_way)))`, -1 within a margin. See `Partitioner.fit`.
 

@@ -1,6 +1,7 @@
 """Knows how CACTUs cuts an embedding: k-means, repeated under random diagonal metrics."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import faiss
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.core.errors import InputError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.rng import Rng
 from umeta.images.partition.partitioner import Progress, repeated
 from umeta.images.partition.seeding import first_centers
@@ -51,6 +53,7 @@ class KMeansPartitioner:
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return one array of pseudo-labels in `[0, k)` per partition. See `Partitioner.fit`.
 
@@ -67,18 +70,17 @@ class KMeansPartitioner:
                 "give different images, or another --embedding"
             )
 
-        def draw(index: int) -> NDArray[np.int32]:
-            return self._partition(points, sizes[index % len(sizes)], rng.fork("partition", index), min_size, scaled=index > 0)
+        return repeated(partial(self._partition, points, rng, min_size), self.n_partitions, seconds, on_progress, by)
 
-        return repeated(draw, self.n_partitions, seconds, on_progress)
-
-    def _partition(self, points: NDArray[np.float32], k: int, rng: Rng, min_size: int, *, scaled: bool) -> NDArray[np.int32]:
+    def _partition(self, points: NDArray[np.float32], rng: Rng, min_size: int, index: int) -> NDArray[np.int32]:
+        sizes = (self.k,) if isinstance(self.k, int) else self.k
+        k = sizes[index % len(sizes)]
         best: NDArray[np.int32] | None = None
         most = -1
         for attempt in range(self.max_tries):
-            stream = rng.fork("attempt", attempt)
+            stream = rng.fork("partition", index).fork("attempt", attempt)
             view = points
-            if scaled:
+            if index > 0:
                 view = points * stream.fork("scale").numpy().random(points.shape[1], np.float32)
             labels = self._cluster(view, k, stream.fork("centers"))
             usable = int((np.bincount(labels, minlength=k) >= min_size).sum())

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from umeta.core.hands import Hands, Part, cut, in_turn
 from umeta.core.rng import Rng
 
 Progress = Callable[[int, int], None]
@@ -30,6 +33,7 @@ class Partitioner(Protocol):
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return one array of pseudo-labels per partition; negative means in no cell.
 
@@ -39,6 +43,7 @@ class Partitioner(Protocol):
             min_size: Images that a cell needs to be usable.
             seconds: Stop early, after at least one partition, once so much time is spent; None finishes all.
             on_progress: Called with partitions done and wanted.
+            by: Who draws them, where that takes long; the labels are the same.
 
         Raises:
             InputError: The images cannot be cut so; the message has the numbers that are in the way.
@@ -47,15 +52,25 @@ class Partitioner(Protocol):
 
 
 def repeated(
-    draw: Callable[[int], NDArray[np.int32]], n_partitions: int, seconds: float | None = None, on_progress: Progress | None = None
+    draw: Callable[[int], NDArray[np.int32]],
+    n_partitions: int,
+    seconds: float | None = None,
+    on_progress: Progress | None = None,
+    by: Hands = in_turn,
 ) -> list[NDArray[np.int32]]:
     """Draw partitions 0, 1, ... as `Partitioner.fit` promises: all, or those that fit into `seconds`, and at least one."""
     began = time.monotonic()
     found: list[NDArray[np.int32]] = []
-    for index in range(n_partitions):
-        if found and seconds is not None and time.monotonic() - began > seconds:
-            break
-        found.append(draw(index))
-        if on_progress:
-            on_progress(index + 1, n_partitions)
+
+    with closing(by(partial(_drawn, draw), cut(n_partitions, 1))) as drawn:
+        for labels in drawn:
+            found.append(labels)
+            if on_progress:
+                on_progress(len(found), n_partitions)
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
     return found
+
+
+def _drawn(draw: Callable[[int], NDArray[np.int32]], part: Part) -> NDArray[np.int32]:
+    return draw(part[0])

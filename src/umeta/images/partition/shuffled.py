@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from umeta.core.errors import InputError
+from umeta.core.hands import Hands, in_turn
 from umeta.core.rng import Rng
 from umeta.images.partition.partitioner import Progress, repeated
 
@@ -35,6 +36,7 @@ class RandomPartitioner:
         min_size: int,
         seconds: float | None = None,
         on_progress: Progress | None = None,
+        by: Hands = in_turn,
     ) -> list[NDArray[np.int32]]:
         """Return pseudo-labels; of the embedding only the number of rows counts. See `Partitioner.fit`."""
         n, sizes = len(embedding), (self.k,) if isinstance(self.k, int) else self.k
