@@ -132,7 +132,9 @@ def test_the_picture_shows_one_cluster_a_row(tiny_pool, rng):
     state = DEEP.init(tiny_pool.images, rng)
     DEEP.step(state, tiny_pool.images, 0, rng)
     table = (DEEP.picture(state, tiny_pool.images, rng) * 255).round().byte().numpy()
-    labels = {image.tobytes(): int(label) for image, label in zip(tiny_pool.images, state.modules["assignment"].labels, strict=True)}
+    held = state.modules["assignment"]
+    assert len(held.chosen) == 5 * 32 < len(tiny_pool.images)
+    labels = {image.tobytes(): int(label) for image, label in zip(tiny_pool.images[held.chosen.numpy()], held.labels, strict=True)}
     rows = [{labels[image.tobytes()] for image in row} for row in table]
     assert [len(row) for row in rows] == [1] * 10
     assert len(set.union(*rows)) == 10

@@ -145,7 +145,7 @@ class DeepCluster:
         modules: dict[str, nn.Module] = {
             "trunk": trunk.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
             "top": linear(trunk.n_dim, k, generator),
-            "assignment": Assignment(min(n, self.steps_each * self.batch_size)),
+            "assignment": Assignment(min(n, max(self.steps_each * self.batch_size, k))),
         }
         optimizers: dict[str, torch.optim.Optimizer] = {
             f"{name}_adam": torch.optim.AdamW(modules[name].parameters(), self.lr, weight_decay=self.weight_decay)
