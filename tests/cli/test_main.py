@@ -132,7 +132,12 @@ def test_recipes(umeta):
     content = umeta("recipes", "--json").json
     assert "default" in content["recipes"]
     for name, recipe in content["recipes"].items():
-        assert name in listed.out and recipe["summary"] in listed.out
+        (line,) = (line for line in listed.out.splitlines() if line.split()[0] == name)
+        papers = line.partition(recipe["summary"])[2].strip(" []").split(", ")
+        # A key begins with the first author's name.
+        authors, years = zip(*(paper.split() for paper in papers), strict=True)
+        assert all(len(year) == 4 and year.isdigit() for year in years) and len(authors) == len(recipe["papers"])
+        assert all(key.startswith(author.lower()) for author, key in zip(authors, recipe["papers"], strict=True))
 
 
 def test_help_is_quick_and_does_not_import_torch():

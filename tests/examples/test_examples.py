@@ -11,7 +11,7 @@ from umeta.evaluation import evaluate as evaluation
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["aal", "lasium", "umtra"])
+@pytest.mark.parametrize("name", ["aal", "instances", "lasium", "umtra"])
 def test_an_example_runs(name, monkeypatch, capsys):
     pace, evaluate = loop.Pace, evaluation.evaluate
     monkeypatch.setattr(loop, "Pace", lambda seconds: pace(n_steps=1))

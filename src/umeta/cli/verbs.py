@@ -450,7 +450,7 @@ class Suggest:
 
 @dataclass(frozen=True)
 class Recipes:
-    """List the recipes."""
+    """List the recipes, each with the papers that it is of."""
 
     example: ClassVar[str] = "umeta recipes"
     json: bool = False
@@ -462,6 +462,7 @@ class Recipes:
 
         from umeta.evaluation.report import align
         from umeta.recipes.control.recipe import CONTROL_RECIPES, ControlRecipe
+        from umeta.recipes.papers import short_citation
         from umeta.recipes.recipe import RECIPES, Recipe
 
         made: dict[str, Recipe | ControlRecipe] = {name: make() for name, make in RECIPES.items()}
@@ -469,9 +470,9 @@ class Recipes:
         if self.json:
             say_json({"recipes": {name: asdict(recipe) for name, recipe in made.items()}})
         else:
-            rows = [[name, "  " + recipe.summary] for name, recipe in made.items()]
+            rows = [[name, f"  {recipe.summary}  [{', '.join(map(short_citation, recipe.papers))}]"] for name, recipe in made.items()]
             width = max(len(row[1]) for row in rows)
-            say(align([[name, summary.ljust(width)] for name, summary in rows]))
+            say(align([[name, told.ljust(width)] for name, told in rows]))
         return 0
 
 

@@ -1,5 +1,7 @@
 """Knows the papers that a run stands on, as BibTeX."""
 
+import re
+
 from umeta.recipes.request import Request
 
 BIBTEX = {
@@ -322,6 +324,18 @@ DATA = {
     "mnist": ["lecun1998mnist"],
     "omniglot": ["lake2015omniglot"],
 }
+
+
+def short_citation(key: str) -> str:
+    """Return how a paper is named in passing: its first author and the year.
+
+    Example:
+        >>> short_citation("hsu2019cactus")
+        'Hsu 2019'
+    """
+    found = re.search(r"author\s*= {(\w+),.*year\s*= {(\d+)}", BIBTEX[key], re.DOTALL)
+    assert found is not None, "every entry has authors and a year"
+    return " ".join(found.groups())
 
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:

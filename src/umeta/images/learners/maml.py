@@ -202,9 +202,10 @@ class Maml:
         learn_rates: Whether each adapted number has a rate of its own, which starts at `inner.lr` and is meta-learned (Meta-SGD).
 
     Source:
-        Finn et al. 2017 (arXiv:1703.03400), algorithm 2, with CACTUs' loss and rates (arXiv:1810.02334, appendix). Departure: the outer
-        learning rate is annealed; normalization has a scale only if `net.scale`. Meta-SGD: Li et al. 2017 (arXiv:1707.09835), algorithm
-        1; there rates start at random and one step is taken.
+        Finn et al. 2017 (arXiv:1703.03400), algorithm 2, with CACTUs' loss and rates (arXiv:1810.02334, appendix). Departures: the outer
+        learning rate is annealed; normalization has a scale only if `net.scale`; gradients are not clipped, which CACTUs' code does on
+        photos, at 10 by value. Meta-SGD: Li et al. 2017 (arXiv:1707.09835), algorithm 1; there rates start at random and one step is
+        taken.
     """
 
     net: NetConfig
