@@ -49,7 +49,7 @@ def main() -> None:
         print(
             f"| {n:,} |",
             " | ".join(
-                [f"{BYTES_OF_IMAGE * n / 1e9:.2g} GB", f"{BYTES_OF_EMBEDDING * n / 1e9:.2g} GB", *told, f"{whole * given.price:.2g}"]
+                [f"{BYTES_OF_IMAGE * n / 1e9:.3g} GB", f"{BYTES_OF_EMBEDDING * n / 1e9:.3g} GB", *told, f"{whole * given.price:.2g}"]
             ),
             "|",
         )

@@ -118,8 +118,8 @@ class DeepCluster:
         Caron et al. 2018 (arXiv:1807.05520): k-means on whitened components of length 1, images drawn uniformly over clusters, a new top
         layer after each clustering, empty clusters filled anew. Departures: the new top layer starts from the clusters' means, where
         theirs starts at random (see `start_from_means`); a Conv4 instead of AlexNet or VGG; AdamW instead of SGD; a
-        clustering after so many steps instead of every epoch, of as many images as are drawn until the next; an empty cluster takes half of the
-        largest one, where theirs takes a noisy copy of a random center; no Sobel filter; components are scaled to the square root of
+        clustering after so many steps instead of every epoch, of as many images as are drawn until the next; an empty cluster takes half of
+        the largest one, where theirs takes a noisy copy of a random center; no Sobel filter; components are scaled to the square root of
         their spread, half-way to theirs of equal spread, which raised the least of 256 components to the weight of the first, and with it
         noise (see `components`).
     """
