@@ -104,6 +104,7 @@ class Noted:
 
 
 @with_ray
+@pytest.mark.timeout(600)
 def test_a_table_by_two_workers_one_killed_then_stopped_and_gone_on_with_has_the_scores_of_one_process(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     names = ("pixels-knn", "pixels-cactus-protonets")

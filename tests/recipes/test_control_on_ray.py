@@ -54,6 +54,7 @@ class KillsOne(threading.Thread):
 
 
 @with_ray
+@pytest.mark.timeout(600)
 def test_a_run_whose_worker_is_killed_ends_with_the_hashes_of_one_process(tmp_path, small, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)

@@ -106,6 +106,14 @@ class CollectedProcess:
         return Trajectories.joined([part for part in parts if isinstance(part, Trajectories)])
 
 
+def employed(name: str, n_workers: int, n_threads: int) -> list[Any]:
+    """Start actors of `Collector` for a process in the cluster that this process has joined; Ray replaces one that is lost."""
+    import ray
+
+    collector = ray.remote(num_cpus=n_threads, max_restarts=MOST_LOSSES, max_task_retries=MOST_LOSSES)(Collector)
+    return [collector.remote(name, n_threads) for _ in range(n_workers)]
+
+
 def learn_control_on_ray(
     request: ControlRequest,
     out: Path,
