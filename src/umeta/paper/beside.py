@@ -1,7 +1,7 @@
 """Knows how rows are made side by side by processes that Ray starts: which of them wait for each other, and how all end."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -175,7 +175,7 @@ def side_by_side(
         yield partial(_made, n_at_once, n_threads)
 
 
-def _made(n_at_once: int, n_threads: int, table: Table, missing: Sequence[Piece]) -> Iterator[tuple[Piece, UmetaError | None]]:
+def _made(n_at_once: int, n_threads: int, table: Table, missing: Sequence[Piece]) -> Generator[tuple[Piece, UmetaError | None], None, None]:
     """Make rows, at most so many at once; when somebody asks to stop, all that are being made stop and save what they have."""
     import ray
 

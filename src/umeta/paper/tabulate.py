@@ -1,7 +1,7 @@
 """Knows how the rows of a table come about: embeddings once, runs that go on where they stopped, scores that are kept."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -291,7 +291,7 @@ class Table:
 Piece = tuple[Entry, int]
 """A row and a seed."""
 
-Makes = Callable[[Table, Sequence[Piece]], Iterator[tuple[Piece, UmetaError | None]]]
+Makes = Callable[[Table, Sequence[Piece]], Generator[tuple[Piece, UmetaError | None], None, None]]
 """Makes rows that are missing, and tells of each, in whatever order they end, what made it fail; None if nothing did. Raises
 `InterruptedRunError` when somebody asked to stop."""
 
@@ -302,7 +302,7 @@ def take_threads(n: int) -> None:
     faiss.omp_set_num_threads(n)
 
 
-def one_by_one(table: Table, missing: Sequence[Piece]) -> Iterator[tuple[Piece, UmetaError | None]]:
+def one_by_one(table: Table, missing: Sequence[Piece]) -> Generator[tuple[Piece, UmetaError | None], None, None]:
     """Make rows in this process, one after the other."""
     for number, (entry, seed) in enumerate(missing):
         if table.stop():
