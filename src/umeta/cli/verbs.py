@@ -167,8 +167,7 @@ class Learn:
     normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None
     """Of a conv4: over a batch of images, over each image, or none."""
     engine: Literal["local", "ray"] = "local"
-    """Where the work is done: in this process, or by workers that Ray starts; of images they share the practice, in an environment they run
-    the episodes."""
+    """Who works: this process, or workers that Ray starts, who share the practice on images, or run the episodes in an environment."""
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Of Ray: how many workers; default as many as there are processors and the tasks allow."""
     address: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
