@@ -315,14 +315,14 @@ def test_an_npz_without_images_or_cut_short(umeta, make, source, tmp_path):
     assert learn(umeta, make, tmp_path / "x.npz", tmp_path / "run").code == 2
 
 
-def test_options_of_ray_without_it_and_ray_in_an_environment(umeta, tmp_path):
+def test_options_of_ray_without_it_and_ray_with_a_memory(umeta, tmp_path):
     out = tmp_path / "run"
     for given, said in (
         (("glyphs", "--workers", 2), "--workers is for --engine ray; add that, or leave it out"),
         (("glyphs", "--address", "head:6379"), "--address is for --engine ray; add that, or leave it out"),
         (("glyphs", "--engine", "ray", "--workers", 0), "--workers must be at least 1"),
-        (("env:Grid-v0", "--recipe", "uml-random", "--engine", "ray"), "--engine ray is for images"),
-        (("env:Grid-v0", "--recipe", "uml-random", "--workers", 2), "--workers is for images"),
+        (("env:Grid-v0", "--engine", "ray", "--recipe", "rl2-diayn"), "a memory that is told each step's reward as it acts"),
+        (("env:Grid-v0", "--recipe", "uml-random", "--workers", 2), "--workers is for --engine ray; add that, or leave it out"),
     ):
         answer = umeta("learn", *given, "--out", out, "--steps", 2)
         assert answer.code == 2

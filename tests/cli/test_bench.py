@@ -189,6 +189,8 @@ def test_a_dry_run_takes_off_what_is_done(made, umeta):
         (("--seeds", 0), "--seeds must be at least 1"),
         (("--steps", 1, "--budget-per-row", "1m"), "give --budget-per-row or --steps, not both"),
         (("--budget-per-row", "1"), "'1' is not a time"),
+        (("--workers", 2), "--workers is for --engine ray; add that, or leave it out"),
+        (("--engine", "ray", "--workers", 0), "--workers must be at least 1"),
     ],
 )
 def test_bad_input(umeta, arguments, told):

@@ -9,6 +9,7 @@ from umeta.benchmarks.goals import true_tasks
 from umeta.control.envs.catalog import make_process
 from umeta.control.envs.grid.env import Grid
 from umeta.control.envs.point_nav.env import PointNav
+from umeta.control.process import EVERY
 from umeta.control.reward import RewardDistribution
 from umeta.testing import check_process, check_reward_distribution
 
@@ -46,8 +47,8 @@ def spoiled(spoil=lambda position, alive: (position, alive), **attributes):
         def __getattr__(self, name):
             return attributes[name] if name in attributes else getattr(PointNav(), name)
 
-        def start(self, n_task, n_episode, rng):
-            return SpoiledRunning(PointNav().start(n_task, n_episode, rng), spoil)
+        def start(self, n_task, n_episode, rng, tasks=EVERY):
+            return SpoiledRunning(PointNav().start(n_task, n_episode, rng, tasks), spoil)
 
     return Arena()
 
@@ -74,10 +75,21 @@ def test_a_process_that_breaks_one_rule(words):
         check_process(BROKEN[words])
 
 
+def test_a_task_alone_must_have_the_episodes_that_it_has_among_others():
+    class Numbered(PointNav):
+        def start(self, n_task, n_episode, rng, tasks=EVERY):
+            running = super().start(n_task, n_episode, rng, tasks)
+            running.observation = running.observation + 0.01 * torch.arange(len(running.observation))[:, None, None]
+            return running
+
+    with pytest.raises(AssertionError, match="some tasks alone have other episodes than among all"):
+        check_process(Numbered())
+
+
 def test_actions_must_be_clipped():
     class Free(PointNav):
-        def start(self, n_task, n_episode, rng):
-            running = super().start(n_task, n_episode, rng)
+        def start(self, n_task, n_episode, rng, tasks=EVERY):
+            running = super().start(n_task, n_episode, rng, tasks)
             object.__setattr__(running, "step", lambda action: self.drift(running, action))
             return running
 

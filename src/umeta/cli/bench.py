@@ -26,7 +26,13 @@ class Paper:
     tasks: Annotated[int, arg(metavar="N")] = 1000
     """Tasks of each kind that are scored."""
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Threads; without it, as many as torch takes."""
+    """Threads, of each worker where Ray starts several; without it as many as torch takes, under Ray as OMP_NUM_THREADS says."""
+    engine: Literal["local", "ray"] = "local"
+    """Where rows are made: one after the other in this process, or side by side by workers that Ray starts."""
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
+    """Of Ray: how many rows at once; default as many as there are processors for."""
+    address: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
+    """Of Ray: a cluster that this machine is part of; default one of its own on this machine, for as long as the command takes."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("tables")
     """The table, its runs and its scores go to FOLDER/NAME; rows that are scored there are kept, each with its budget, and stay in it."""
     overwrite: bool = False

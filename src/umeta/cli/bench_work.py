@@ -14,7 +14,7 @@ import umeta
 from umeta.benchmarks.benchmark import did_you_mean
 from umeta.cli.bench import Bench, Paper
 from umeta.cli.verbs import say, say_json
-from umeta.cli.work import listening, reporting
+from umeta.cli.work import check_engine, listening, reporting
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.evaluation.report import align
 from umeta.recipes.budget import seconds
@@ -61,7 +61,7 @@ def run_paper(verb: Paper) -> int:
     """Make a table, or with --dry-run say what it will take; returns 1 if a row failed."""
     from umeta.paper.entry import available, by_lack, entries_of
     from umeta.paper.layout import Page
-    from umeta.paper.tabulate import Table, Terms, make_rows
+    from umeta.paper.tabulate import Table, Terms, make_rows, one_by_one
 
     if verb.budget_per_row is not None and verb.steps is not None:
         raise InputError("give --budget-per-row or --steps, not both")
@@ -69,6 +69,7 @@ def run_paper(verb: Paper) -> int:
     for flag, value in least.items():
         if value is not None and value < 1:
             raise InputError(f"{flag} must be at least 1")
+    check_engine(verb)
     budget_s = seconds(verb.budget_per_row or USUAL_BUDGET) if verb.steps is None else None
     entries, lacking = available(verb.benchmark, verb.rows)
     terms = Terms(verb.benchmark, budget_s, verb.steps, verb.tasks, verb.threads)
@@ -91,7 +92,13 @@ def run_paper(verb: Paper) -> int:
             page.write(folder)
 
         try:
-            failed = make_rows(table, entries, verb.seeds, write)
+            if verb.engine == "ray":
+                from umeta.paper.beside import side_by_side
+
+                with side_by_side(folder, n_workers=verb.workers, n_threads=verb.threads, address=verb.address) as makes:
+                    failed = make_rows(table, entries, verb.seeds, write, makes)
+            else:
+                failed = make_rows(table, entries, verb.seeds, write, one_by_one)
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved in {folder}, go on with the same command") from error
     say_json(page.to_json()) if verb.json else say(page.markdown())

@@ -1,11 +1,13 @@
 """Knows what the verbs print where the source is an environment."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from umeta.artifacts.artifact import check_place
 from umeta.cli.verbs import Adapt, Compare, Evaluate, Inspect, Learn, Rollout, say, say_json
-from umeta.cli.work import listening, reporting, short_names
+from umeta.cli.work import check_engine, listening, reporting, short_names
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.gradient import GradientProcedure
 from umeta.control.learners.shipped import AGENT, load_agent, load_procedure, save_agent
@@ -13,6 +15,7 @@ from umeta.control.picture import film, write_video
 from umeta.control.process import Box, ControlledProcess
 from umeta.control.user_reward import load_reward
 from umeta.core.errors import ArtifactError, InputError, InterruptedRunError
+from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.evaluation.comparison import compared_returns, returns_table
 from umeta.recipes.budget import seconds
@@ -22,7 +25,7 @@ from umeta.recipes.route import PREFIX, is_control_run
 
 OF_IMAGES = (
     *("protocol", "embedding", "encoder_labels", "partition", "margin", "labeled_share", "clusters", "partitions", "augment", "splits"),
-    *("image_size", "norm", "net", "on", "width", "normalization", "workers", "address"),
+    *("image_size", "norm", "net", "on", "width", "normalization"),
 )
 DEFAULT_TASKS = 40
 
@@ -30,8 +33,7 @@ DEFAULT_TASKS = 40
 def request_of(verb: Learn) -> ControlRequest:
     """Return the request behind a `learn` command; raises `InputError` for options that only images have."""
     refuse(verb, OF_IMAGES, "images")
-    if verb.engine != "local":
-        raise InputError(f"--engine {verb.engine} is for images; in an environment one process learns, leave it out")
+    check_engine(verb)
     budget_s = None if verb.budget is None else seconds(verb.budget)
     request = ControlRequest.of(verb.source, verb.recipe, budget_s=budget_s, steps=verb.steps, seed=verb.seed)
     recipe = request.recipe
@@ -62,9 +64,7 @@ def run_learn(verb: Learn, began: float) -> int:
         return 0
     with listening() as stop, reporting() as reporter:
         try:
-            manifest = learn_control(
-                request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began
-            )
+            manifest = learned(verb, request, reporter, stop, began)
         except InterruptedRunError as error:
             raise InterruptedRunError(f"{error}; what is done is saved, go on with the same command and --resume") from error
     if verb.json:
@@ -75,6 +75,16 @@ def run_learn(verb: Learn, began: float) -> int:
         picture = f", a picture of the skills in {verb.out / 'skills.png'}" if (verb.out / "skills.png").is_file() else ""
         say(f"the procedure is in {verb.out}{picture}")
     return 0
+
+
+def learned(verb: Learn, request: ControlRequest, reporter: Reporter, stop: Callable[[], bool], began: float) -> dict[str, Any]:
+    """Learn by the engine that was asked for; returns the manifest."""
+    learning: Callable[..., dict[str, Any]] = learn_control
+    if verb.engine == "ray":
+        from umeta.recipes.control.on_ray import learn_control_on_ray
+
+        learning = partial(learn_control_on_ray, n_workers=verb.workers, address=verb.address)
+    return learning(request, verb.out, resume=verb.resume, overwrite=verb.overwrite, reporter=reporter, stop=stop, began=began)
 
 
 def description(process: ControlledProcess) -> dict[str, Any]:

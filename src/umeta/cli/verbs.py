@@ -167,9 +167,9 @@ class Learn:
     normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None
     """Of a conv4: over a batch of images, over each image, or none."""
     engine: Literal["local", "ray"] = "local"
-    """Where images are learned from: in this process, or by workers that Ray starts and that share the practice."""
+    """Who works: this process, or workers that Ray starts, who share the practice on images, or run the episodes in an environment."""
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
-    """Of Ray: how many processes; default as many as there are processors and the tasks allow."""
+    """Of Ray: how many workers; default as many as there are processors and the tasks allow."""
     address: Annotated[str | None, arg(metavar="HOST:PORT", help_behavior_hint="")] = None
     """Of Ray: a cluster that this machine is part of; default one of its own on this machine, for as long as the run takes."""
     resume: bool = False

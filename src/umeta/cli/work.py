@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from umeta.api import load
 from umeta.artifacts.artifact import check_place, read_json
+from umeta.cli.bench import Paper
 from umeta.cli.progress import PlainReporter, TerminalReporter, make_reporter
 from umeta.cli.verbs import Adapt, Cite, Compare, Evaluate, Export, Learn, Predict, Suggest, say, say_json
 from umeta.core.errors import InputError, InterruptedRunError, UmetaError
@@ -134,10 +135,7 @@ def request_of(verb: Learn) -> Request:
         )
     if verb.net == "resnet12" and verb.normalization not in (None, "batch"):
         raise InputError(f"--normalization {verb.normalization} is for --net conv4; a resnet12 normalizes by batches")
-    if verb.workers is not None and verb.workers < 1:
-        raise InputError("--workers must be at least 1")
-    if verb.engine != "ray" and (verb.workers is not None or verb.address is not None):
-        raise InputError(f"--{'workers' if verb.workers is not None else 'address'} is for --engine ray; add that, or leave it out")
+    check_engine(verb)
     budget_s = None if verb.budget is None else seconds(verb.budget)
     return resolve(
         verb.source,
@@ -147,6 +145,14 @@ def request_of(verb: Learn) -> Request:
         steps=verb.steps,
         seed=verb.seed,
     )
+
+
+def check_engine(verb: Learn | Paper) -> None:
+    """Raise `InputError` for options of Ray that mean nothing."""
+    if verb.workers is not None and verb.workers < 1:
+        raise InputError("--workers must be at least 1")
+    if verb.engine != "ray" and (verb.workers is not None or verb.address is not None):
+        raise InputError(f"--{'workers' if verb.workers is not None else 'address'} is for --engine ray; add that, or leave it out")
 
 
 def run_learn(verb: Learn, began: float) -> int:

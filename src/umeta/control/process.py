@@ -45,6 +45,8 @@ class Discrete:
 
 Space = Box | Discrete
 
+EVERY = slice(None)
+
 
 class Running(Protocol):
     """Copies of a process in motion, `n_task` times `n_episode`, all stepped at once."""
@@ -104,6 +106,13 @@ class ControlledProcess(Protocol):
         """
         ...
 
-    def start(self, n_task: int, n_episode: int, rng: Rng) -> Running:
-        """Begin episodes; all that is random in them, noise of later steps included, is a pure function of `rng`."""
+    def start(self, n_task: int, n_episode: int, rng: Rng, tasks: slice = EVERY) -> Running:
+        """Begin episodes; all that is random in them, noise of later steps included, is a pure function of `rng`.
+
+        Args:
+            n_task: How many tasks there are.
+            n_episode: How many episodes each has.
+            rng: Of everything in these episodes.
+            tasks: Begin those of some tasks only, the very episodes that these have among all.
+        """
         ...

@@ -1,7 +1,8 @@
 """Knows how the rows of a table come about: embeddings once, runs that go on where they stopped, scores that are kept."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,8 +144,7 @@ class Table:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(path, {"benchmark": self.terms.benchmark})
         if self.terms.threads is not None:
-            torch.set_num_threads(self.terms.threads)
-            faiss.omp_set_num_threads(self.terms.threads)
+            take_threads(self.terms.threads)
 
     def kept(self, entry: Entry, seed: int) -> Scored | None:
         """Return a row that was scored before and stays; None if it is to be made."""
@@ -165,7 +165,7 @@ class Table:
         """
         run, learn_s = self._learned(entry, seed)
         began = time.monotonic()
-        self.reporter.stage(f"{entry.name}, seed {seed}: scoring")
+        self.reporter.stage(f"{named((entry, seed))}: scoring")
         methods = None if entry.method is None else (entry.method,)
         question = Question(
             self.terms.benchmark,
@@ -195,6 +195,15 @@ class Table:
         )
         scored.write(self._kept_at(entry, seed))
         return scored
+
+    def embed(self, entry: Entry, seed: int) -> tuple[Path, float]:
+        """Train the embedding that a row shares with others, as far as it is not there; returns its run folder and the seconds it took.
+
+        Raises:
+            InterruptedRunError: Somebody asked to stop; what is done is saved.
+            UmetaError: It failed.
+        """
+        return self._run(entry.embedder().name, self._embedding(entry, seed))
 
     def seconds(self, entry: Entry) -> tuple[float, float]:
         """Return how long a row and seed may learn by itself, and its embedding, which other rows share; 0 where steps are counted."""
@@ -228,7 +237,7 @@ class Table:
         """Return the run folder of a row, finished, and the seconds that it took, its embedding included."""
         taken, before_s = None, 0.0
         if entry.embedding is not None:
-            taken, before_s = self._run(entry.embedder().name, self._embedding(entry, seed))
+            taken, before_s = self.embed(entry, seed)
             if entry.method is not None:
                 return taken, before_s
         path, own_s = self._run(entry.name, self._own(entry, seed, taken))
@@ -279,7 +288,38 @@ class Table:
         return round(found.purity, 4), round(found.nmi, 4)
 
 
-def make_rows(table: Table, entries: Sequence[Entry], n_seeds: int, report: Callable[[dict[str, str]], None]) -> dict[str, str]:
+Piece = tuple[Entry, int]
+"""A row and a seed."""
+
+Makes = Callable[[Table, Sequence[Piece]], Generator[tuple[Piece, UmetaError | None], None, None]]
+"""Makes rows that are missing, and tells of each, in whatever order they end, what made it fail; None if nothing did. Raises
+`InterruptedRunError` when somebody asked to stop."""
+
+
+def take_threads(n: int) -> None:
+    """Let torch and faiss have so many threads in this process."""
+    torch.set_num_threads(n)
+    faiss.omp_set_num_threads(n)
+
+
+def one_by_one(table: Table, missing: Sequence[Piece]) -> Generator[tuple[Piece, UmetaError | None], None, None]:
+    """Make rows in this process, one after the other."""
+    for number, (entry, seed) in enumerate(missing):
+        if table.stop():
+            raise InterruptedRunError(f"stopped after {number} of {len(missing)} rows")
+        try:
+            table.make(entry, seed)
+        except InterruptedRunError:
+            raise
+        except UmetaError as error:
+            yield (entry, seed), error
+        else:
+            yield (entry, seed), None
+
+
+def make_rows(
+    table: Table, entries: Sequence[Entry], n_seeds: int, report: Callable[[dict[str, str]], None], makes: Makes = one_by_one
+) -> dict[str, str]:
     """Make the rows that are missing, seed by seed so that every row has its first one early, and write the table after each.
 
     Args:
@@ -287,6 +327,7 @@ def make_rows(table: Table, entries: Sequence[Entry], n_seeds: int, report: Call
         entries: Which rows.
         n_seeds: Runs of each row; a row in which nothing is drawn at random has one all the same.
         report: Called with all failures so far after every row.
+        makes: Who makes them.
 
     Returns:
         What became of rows that failed, by "row, seed n"; they are tried again the next time.
@@ -299,15 +340,15 @@ def make_rows(table: Table, entries: Sequence[Entry], n_seeds: int, report: Call
     missing = [(entry, seed) for entry, seed in wanted if table.kept(entry, seed) is None]
     failed: dict[str, str] = {}
     report(failed)
-    for number, (entry, seed) in enumerate(missing, len(wanted) - len(missing) + 1):
-        try:
-            table.make(entry, seed)
-        except InterruptedRunError:
-            raise
-        except UmetaError as error:
-            failed[f"{entry.name}, seed {seed}"] = str(error)
-            table.reporter.note(f"{entry.name}, seed {seed} failed: {error}")
-        report(failed)
-        if table.stop():
-            raise InterruptedRunError(f"stopped after {number - len(failed)} rows")
+    with closing(makes(table, missing)) as made:
+        for piece, error in made:
+            if error is not None:
+                failed[named(piece)] = str(error)
+                table.reporter.note(f"{named(piece)} failed: {error}")
+            report(failed)
     return failed
+
+
+def named(piece: Piece) -> str:
+    """Return what a row and seed is called."""
+    return f"{piece[0].name}, seed {piece[1]}"

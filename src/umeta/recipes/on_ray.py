@@ -12,8 +12,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,9 @@ def learn_on_ray(
         InputError: Ray is not installed, no cluster answers, it refuses the token, or processors are too few; and as `learn`.
         UmetaError: Workers were lost too often; and as `learn`.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("--engine ray needs Ray; install it by: pip install 'umeta[ray]'")
-    n_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
-    if address is None:
-        n_workers = checked(request, n_workers, n_threads, processors_here())
+    n_threads = threads_each()
     began = time.monotonic() if began is None else began
-    with connected(address, out) as (n_processors, storage):
-        n_workers = checked(request, n_workers, n_threads, n_processors)
+    with started(address, out, partial(checked, request, n_workers, n_threads)) as (n_workers, storage):
         import ray
 
         mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
@@ -130,7 +126,7 @@ def learn_on_ray(
             raise ended
         if failures:
             raise UmetaError(
-                f"workers were lost more than {MOST_LOSSES} times, the last one by: {_last_line(failures[0])}; "
+                f"workers were lost more than {MOST_LOSSES} times, the last one by: {last_line(failures[0])}; "
                 "what is done is saved, go on with the same command and --resume"
             ) from failures[0]
     return read_json(out / "manifest.json")
@@ -143,13 +139,54 @@ def processors_here() -> int:
 
 def checked(request: Request, n_workers: int | None, n_threads: int, n_processors: int) -> int:
     """Return how many workers to start; raises `InputError` if they cannot share the run, or have too few processors."""
-    most = n_processors // n_threads
-    n_workers = n_workers or fitting(request, max(most, 1))
+    n_workers = n_workers or fitting(request, max(n_processors // n_threads, 1))
     check_shared(request, Team(0, n_workers))
+    return placed(n_workers, n_threads, n_processors)
+
+
+def threads_each() -> int:
+    """Return how many threads a worker has, unless somebody says otherwise."""
+    return int(os.environ.get("OMP_NUM_THREADS") or 1)
+
+
+def placed(n_workers: int | None, n_threads: int, n_processors: int, setting: str = "OMP_NUM_THREADS=") -> int:
+    """Return how many workers to start, by default as many as there are processors for; raises `InputError` if these are too few.
+
+    Args:
+        n_workers: That were asked for.
+        n_threads: Of each.
+        n_processors: That there are.
+        setting: Where threads were asked for, as it is typed.
+    """
+    most = n_processors // n_threads
+    n_workers = n_workers or max(most, 1)
     if n_workers > most:
-        remedy = f"give --workers {most} or fewer" if most else "set OMP_NUM_THREADS to fewer"
-        raise InputError(f"{n_workers} workers with OMP_NUM_THREADS={n_threads} are too many for {n_processors} processors; {remedy}")
+        remedy = f"give --workers {most} or fewer" if most else "give fewer threads"
+        raise InputError(f"{n_workers} workers with {setting}{n_threads} are too many for {n_processors} processors; {remedy}")
     return n_workers
+
+
+@contextmanager
+def started(address: str | None, out: Path, place: Callable[[int], int]) -> Iterator[tuple[int, Path]]:
+    """Start or join a cluster for some workers, as `connected` does; where it is this machine alone, they are refused before Ray starts.
+
+    Args:
+        address: "host:port" of a cluster, or None for one on this machine.
+        out: Beside which a cluster keeps what Ray keeps.
+        place: Returns how many workers there are to be on a number of processors, or raises `InputError`.
+
+    Yields:
+        How many workers, and the folder of `connected`.
+
+    Raises:
+        InputError: Ray is not installed; as `place`; as `connected`.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise InputError("--engine ray needs Ray; install it by: pip install 'umeta[ray]'")
+    if address is None:
+        place(processors_here())
+    with connected(address, out) as (n_processors, storage):
+        yield place(n_processors), storage
 
 
 @contextmanager
@@ -178,7 +215,8 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
         for number, handler in handlers.items():  # which Ray has replaced
             signal.signal(number, handler)
         try:
-            yield int(ray.cluster_resources().get("CPU", 0)), folder / "train"
+            with redirect_stdout(sys.stderr):  # where Ray tells of lost workers; standard output is the command's own
+                yield int(ray.cluster_resources().get("CPU", 0)), folder / "train"
         finally:
             ray.shutdown()
     finally:
@@ -209,7 +247,7 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
             raise InputError(
                 f"the Ray cluster at {address} refuses the token; give its own in RAY_AUTH_TOKEN, or its file in RAY_AUTH_TOKEN_PATH"
             ) from error
-        raise InputError(f"the Ray cluster at {address} cannot be joined: {_last_line(error)}") from error
+        raise InputError(f"the Ray cluster at {address} cannot be joined: {last_line(error)}") from error
 
 
 @contextmanager
@@ -279,5 +317,6 @@ def work(config: dict[str, Job]) -> None:
             voice.speak()
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
+    """Return the last line of what an error says, or its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from umeta.control.process import Box, ControlledProcess
+from umeta.control.process import EVERY, Box, ControlledProcess
 from umeta.control.reward import RewardTasks
 from umeta.control.trajectory import Trajectories
 from umeta.core.rng import Rng
@@ -28,6 +28,8 @@ def check_process(process: ControlledProcess, *, n_step: int = 20) -> None:
     action = _actions(process, min(n_step, process.horizon), rng.fork("action"))
     first, again = _run(process, action, rng), _run(process, action, rng)
     _assert(_equal(first, again), "the same stream and actions gave two different episodes")
+    last = slice(N_TASK - 1, N_TASK)
+    _assert(_equal(first[last], _run(process, action[last], rng, last)), "some tasks alone have other episodes than among all")
     box = process.observation
     low, high = first.reached.new_tensor(box.low) - 1e-6, first.reached.new_tensor(box.high) + 1e-6
     for seen in (first.observation, first.reached):
@@ -75,12 +77,12 @@ def _actions(process: ControlledProcess, n_step: int, rng: Rng) -> Tensor:
     return low + (high - low) * torch.rand(*shape, process.action.n, generator=rng.torch())
 
 
-def _run(process: ControlledProcess, action: Tensor, rng: Rng) -> Trajectories:
+def _run(process: ControlledProcess, action: Tensor, rng: Rng, tasks: slice = EVERY) -> Trajectories:
     """Take actions from the start, and check each step's shape."""
-    running = process.start(N_TASK, N_EPISODE, rng)
+    running = process.start(N_TASK, N_EPISODE, rng, tasks)
     seen, reached, alive = [running.observation], [], []
-    goes_on = torch.ones(N_TASK, N_EPISODE, dtype=torch.bool)
-    wanted = (N_TASK, N_EPISODE, process.observation.n)
+    goes_on = torch.ones(action.shape[:2], dtype=torch.bool)
+    wanted = (*action.shape[:2], process.observation.n)
     _assert(tuple(seen[0].shape) == wanted, f"the first observation has shape {tuple(seen[0].shape)}, not {wanted}")
     for step in range(action.shape[2]):
         before = seen[-1].clone()

@@ -37,7 +37,7 @@ def test_gaussian_density_is_that_of_torch(rng):
     policy = GaussianPolicy(3, BOX, (8,), first_std=0.5)
     weights = of_tasks(policy, rng, 2)
     seen = torch.randn(2, 4, 5, 3, generator=rng.torch())
-    action = policy.sample(weights, seen, rng.fork("a").torch())
+    action = policy.sample(weights, seen, policy.noise(seen.shape[:-1], rng.fork("a").torch()))
     center, half = torch.tensor([0.1, 0.0]), torch.tensor([0.2, 2.0])
     mean = mlp(weights, seen)
     expected = Normal(mean, 0.5).log_prob((action - center) / half).sum(-1)
@@ -62,7 +62,7 @@ def test_divergences_are_those_of_torch(rng):
 
 def test_gaussian_draws_spread_as_the_bounds_do(rng):
     policy = GaussianPolicy(1, Box((-0.1, -math.inf), (0.1, math.inf)), (4,), first_std=0.5)
-    draws = policy.sample(policy.init(rng), torch.zeros(1, 20_000, 1), rng.torch())[0]
+    draws = policy.sample(policy.init(rng), torch.zeros(1, 20_000, 1), policy.noise((1, 20_000), rng.torch()))[0]
     assert draws.std(0).tolist() == pytest.approx([0.05, 0.5], rel=0.03)
 
 
@@ -72,7 +72,7 @@ def test_categorical_density_is_that_of_torch_and_draws_follow_it(rng):
     weights["w1"] = weights["w1"] * 20
     seen = torch.randn(2, 1, 2, generator=rng.torch()).expand(2, 20_000, 2)
     exact = Categorical(logits=mlp(weights, seen))
-    action = policy.sample(weights, seen, rng.fork("a").torch())
+    action = policy.sample(weights, seen, policy.noise(seen.shape[:-1], rng.fork("a").torch()))
     torch.testing.assert_close(policy.log_prob(weights, seen, action), exact.log_prob(action))
     torch.testing.assert_close(policy.entropy(weights, seen), exact.entropy())
     shares = torch.nn.functional.one_hot(action, 3).float().mean(1)

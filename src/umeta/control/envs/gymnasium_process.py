@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from umeta.control.process import Box, Discrete, Space
+from umeta.control.process import EVERY, Box, Discrete, Space
 from umeta.core.errors import InputError, UmetaError
 from umeta.core.rng import Rng
 
@@ -149,21 +149,23 @@ class GymnasiumProcess:
         chosen = observation if self._feature is None else observation[..., list(self._feature)]
         return chosen / self._unit
 
-    def start(self, n_task: int, n_episode: int, rng: Rng) -> "RunningEnvironments":
+    def start(self, n_task: int, n_episode: int, rng: Rng, tasks: slice = EVERY) -> "RunningEnvironments":
         """Reset as many environments, each with a seed of its own."""
-        n = n_task * n_episode
+        chosen = range(n_task)[tasks]
+        numbers = [task * n_episode + episode for task in chosen for episode in range(n_episode)]
+        n = len(numbers)
         envs = [self._free.pop() if self._free else self._made() for _ in range(n)]
         self._n_started += n
         first = np.zeros((n, self.observation.n), np.float32)
-        for index, env in enumerate(envs):
+        for index, (env, number) in enumerate(zip(envs, numbers, strict=True)):
             try:
                 with _within(self._timeout_s):
-                    first[index] = self.flat(env.reset(seed=rng.fork("reset", index).integer(2**31))[0])
+                    first[index] = self.flat(env.reset(seed=rng.fork("reset", number).integer(2**31))[0])
             except Exception as error:
                 raise UmetaError(f"{self.name}: reset failed: {_told(error)}; the environment must be able to begin an episode") from error
         if not np.isfinite(first).all():
             raise UmetaError(f"{self.name}: reset returned NaN or infinity; the environment must begin at a finite observation")
-        return RunningEnvironments(self, envs, first, n_task, n_episode)
+        return RunningEnvironments(self, envs, first, len(chosen), n_episode)
 
     def flat(self, seen: Any) -> Any:
         """Return an observation as a vector."""

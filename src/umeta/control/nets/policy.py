@@ -54,8 +54,14 @@ class Policy(Protocol):
         """Return fresh weights with one task in front."""
         ...
 
-    def sample(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], generator: torch.Generator) -> Tensor:
-        """Draw an action for each observation: float [n_task, *batch, n_action], or int64 [n_task, *batch]."""
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "*batch n_noise"]:
+        """Draw all that is random in as many actions."""
+        ...
+
+    def sample(
+        self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], noise: Float[Tensor, "n_task *batch n_noise"]
+    ) -> Tensor:
+        """Return an action for each observation, drawn by `noise`: float [n_task, *batch, n_action], or int64 [n_task, *batch]."""
         ...
 
     def best(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Tensor:
@@ -111,11 +117,16 @@ class GaussianPolicy:
         log_std = weights["log_std"].clamp(LEAST_LOG_STD, LARGEST_LOG_STD)
         return log_std.reshape(len(log_std), *(1,) * (ndim - 2), -1).exp()
 
-    def sample(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], generator: torch.Generator) -> Tensor:
-        """Draw an action for each observation."""
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "*batch n_action"]:
+        """Draw deviations from the mean, in standard deviations."""
+        return torch.randn(*shape, self.action.n, generator=generator, device=generator.device)
+
+    def sample(
+        self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], noise: Float[Tensor, "n_task *batch n_action"]
+    ) -> Tensor:
+        """Return an action for each observation."""
         mean = mlp(weights, observation)
         center, half = self._scale(mean)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         return center + half * (mean + self._std(weights, mean.ndim) * noise)
 
     def best(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Tensor:
@@ -164,11 +175,15 @@ class CategoricalPolicy:
         """Return fresh weights with one task in front."""
         return mlp_weights((self.n_observation, *self.hidden, self.n_choices), rng.torch(), last_scale=0.1)
 
-    def sample(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], generator: torch.Generator) -> Tensor:
-        """Draw a choice for each observation."""
-        logits = mlp(weights, observation)
-        noise = torch.rand(logits.shape, generator=generator, device=logits.device).clamp_min(1e-20)
-        return (logits - torch.log(-torch.log(noise))).argmax(-1)
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "*batch n_choices"]:
+        """Draw numbers between 0 and 1, one for each choice."""
+        return torch.rand(*shape, self.n_choices, generator=generator, device=generator.device)
+
+    def sample(
+        self, weights: Weights, observation: Float[Tensor, "n_task *batch n"], noise: Float[Tensor, "n_task *batch n_choices"]
+    ) -> Tensor:
+        """Return a choice for each observation."""
+        return (mlp(weights, observation) - torch.log(-torch.log(noise.clamp_min(1e-20)))).argmax(-1)
 
     def best(self, weights: Weights, observation: Float[Tensor, "n_task *batch n"]) -> Tensor:
         """Return the likeliest choice for each observation."""

@@ -149,7 +149,7 @@ def run_trial(
             before = running.observation
             told_now = torch.cat([before, told], -1)
             hidden = net.remember(told_now.reshape(1, n_task * n_copy, -1), hidden)[0]
-            action = net.policy.sample(net.actor.weights, hidden[None], generator)
+            action = net.policy.sample(net.actor.weights, hidden[None], net.policy.noise((1, n_task * n_copy), generator))
             log_prob = net.policy.log_prob(net.actor.weights, hidden[None], action).reshape(n_task, n_copy)
             action = action.reshape(n_task, n_copy, *action.shape[2:])
             after, still = running.step(action)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,11 @@ def why_not_told_apart(measured: Mapping[str, float | None]) -> str | None:
 class ControlLearning:
     """One run from an environment to a learning procedure; every stage picks up where a stopped run left it."""
 
-    def __init__(self, request: ControlRequest, run: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: ControlRequest, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], process: ControlledProcess
+    ) -> None:
         self.request, self.recipe, self.run, self.reporter = request, request.recipe, run, reporter
-        self.process, self.rng = request.process, Rng.from_seed(request.seed)
+        self.process, self.rng = process, Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop, CLOSING_S)
 
     def skills(self) -> Skills:
@@ -196,6 +198,7 @@ def learn_control(
     request: ControlRequest,
     out: Path,
     *,
+    process: ControlledProcess | None = None,
     resume: bool = False,
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -207,6 +210,7 @@ def learn_control(
     Args:
         request: What to do.
         out: The run folder.
+        process: The request's own, where others run its episodes; None makes one here.
         resume: Go on with a stopped run; a finished one is left as it is.
         overwrite: Replace a run that is there.
         reporter: Where progress goes.
@@ -229,7 +233,8 @@ def learn_control(
         reporter.note(f"{out} is finished")
         return read_json(out / "manifest.json")
     with run.held():
-        work = ControlLearning(request, run, reporter, stop or (lambda: False))
+        own = request.process
+        work = ControlLearning(request, run, reporter, stop or (lambda: False), process or own)
         measured: dict[str, float | None] = {}
         files = {"procedure": out / "procedure" / "tensors.safetensors"}
         if request.recipe.objective == "carml":
@@ -237,7 +242,7 @@ def learn_control(
         elif truth is None:
             skills = work.skills()
             measured = work.measured(skills)
-            draw_skills(skills, request.recipe.n_skill, work.rng.fork("sheet"), out / "skills.png")
+            draw_skills(replace(skills, process=own), request.recipe.n_skill, work.rng.fork("sheet"), out / "skills.png")
             files["skills"] = out / "skills" / "tensors.safetensors"
             procedure = work.practice(skills.tasks)
         else:

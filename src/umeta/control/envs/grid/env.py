@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umeta.control.envs.grid.types import HORIZON, MOVES
-from umeta.control.process import Box, Discrete
+from umeta.control.process import EVERY, Box, Discrete
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 
@@ -23,12 +23,16 @@ class RunningGrids:
         target: Int64 [n_cell, 5], where each move leads.
         slip: Probability that a move is replaced by one of the five at random.
         generator: Of the slips.
+        n_task: How many tasks there are; slips are drawn for all.
+        tasks: Which of them these are.
     """
 
     cell: Int[Tensor, "n_task n_episode"]
     target: Int[Tensor, "n_cell 5"]
     slip: float
     generator: torch.Generator
+    n_task: int
+    tasks: slice
 
     @property
     def observation(self) -> Float[Tensor, "n_task n_episode n_cell"]:
@@ -41,8 +45,10 @@ class RunningGrids:
         """Move every walker; no episode ends before the horizon."""
         move = action
         if self.slip > 0:
-            slips = torch.rand(action.shape, generator=self.generator, device=action.device) < self.slip
-            move = torch.where(slips, torch.randint(len(MOVES), action.shape, generator=self.generator, device=action.device), action)
+            shape = (self.n_task, *action.shape[1:])
+            slips = torch.rand(shape, generator=self.generator, device=action.device) < self.slip
+            other = torch.randint(len(MOVES), shape, generator=self.generator, device=action.device)
+            move = torch.where(slips[self.tasks], other[self.tasks], action)
         self.cell = self.target[self.cell, move]
         return self.observation, torch.ones(action.shape, dtype=torch.bool, device=action.device)
 
@@ -105,9 +111,9 @@ class Grid:
         """Return the observation."""
         return observation
 
-    def start(self, n_task: int, n_episode: int, rng: Rng) -> RunningGrids:
+    def start(self, n_task: int, n_episode: int, rng: Rng, tasks: slice = EVERY) -> RunningGrids:
         """Put all walkers in the first cell; the stream decides when they slip."""
         index = {cell: number for number, cell in enumerate(self.cells)}
         target = torch.tensor([[index.get((r + dr, c + dc), index[r, c]) for dr, dc in MOVES] for r, c in self.cells], device=self.device)
         first = torch.full((n_task, n_episode), index[self.start_cell], device=self.device)
-        return RunningGrids(first, target, self.slip, rng.torch(self.device))
+        return RunningGrids(first[tasks], target, self.slip, rng.torch(self.device), n_task, tasks)

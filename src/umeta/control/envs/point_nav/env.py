@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from umeta.control.envs.point_nav.types import ARENA, HORIZON, STEP, WALLS, Wall
-from umeta.control.process import Box
+from umeta.control.process import EVERY, Box
 from umeta.core.rng import Rng
 
 NEAR_SIDE = 1e-4
@@ -81,9 +81,9 @@ class PointNav:
         """Return the position in units of the half side, in `[-1, 1]`."""
         return observation / ARENA
 
-    def start(self, n_task: int, n_episode: int, rng: Rng) -> RunningPoints:
+    def start(self, n_task: int, n_episode: int, rng: Rng, tasks: slice = EVERY) -> RunningPoints:
         """Put all points in the middle; the stream is not used."""
-        return RunningPoints(torch.zeros(n_task, n_episode, 2, device=self.device), self.walls)
+        return RunningPoints(torch.zeros(n_task, n_episode, 2, device=self.device)[tasks], self.walls)
 
 
 def point_walls() -> PointNav:
