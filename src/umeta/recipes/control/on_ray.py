@@ -17,7 +17,8 @@ from umeta.core.errors import InputError, UmetaError
 from umeta.core.progress import Reporter
 from umeta.core.rng import Rng
 from umeta.recipes.control.learn import ControlRequest, learn_control
-from umeta.recipes.on_ray import MOST_LOSSES, last_line, placed, started, threads_each
+from umeta.recipes.on_ray import last_line, placed, started, threads_each
+from umeta.recipes.ray_data import MOST_LOSSES
 
 
 class Collector:
