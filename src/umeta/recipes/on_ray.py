@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,12 @@ def learn_on_ray(
     return read_json(out / "manifest.json")
 
 
+@cache
+def own_token() -> str:
+    """Return the token of what this process starts; one for all, because Ray remembers the first that a process had."""
+    return secrets.token_hex(32)
+
+
 def processors_here() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -197,7 +203,7 @@ def connected(address: str | None, out: Path) -> Iterator[tuple[int, Path]]:
         How many processors it has, and a folder for what Ray keeps of a run; it goes away in the end.
     """
     own = address is None
-    settings = SETTINGS | (OWN_SETTINGS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if own else JOINING_SETTINGS)
+    settings = SETTINGS | (OWN_SETTINGS | {"RAY_AUTH_TOKEN": own_token()} if own else JOINING_SETTINGS)
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update({name: value for name, value in settings.items() if own or name not in os.environ})
     folder = Path(tempfile.mkdtemp(prefix="umeta-ray-")) if own else out.absolute().parent / f".{out.name}.ray"
