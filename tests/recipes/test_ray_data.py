@@ -150,6 +150,7 @@ def flat(images):
     return images.flatten(1)
 
 
+@pytest.mark.timeout(900)  # six processes come up, which beside other work takes minutes
 def test_what_ray_data_does_has_the_bits_of_one_process_though_a_worker_is_killed(tmp_path, folder, monkeypatch, capfd):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     killed, seen = [], []
