@@ -2,7 +2,7 @@
 
     python benchmarks/control_on_ray.py --workers 1 2 --threads 1 2 HalfCheetah-v5
 
-Episodes are those of a step of MAML with the default recipe: 20 tasks, 10 episodes of each. With --practice whole steps too, the gradients
+Episodes are those of MAML with the default recipe: 20 tasks, 10 episodes of each. With --practice whole steps too, the gradients
 included, which the command computes itself. All take turns, so that a busy machine slows all; the best round counts, by the clock. Workers
 have one thread each; that all collect the same episodes, bit for bit, is checked.
 """
@@ -62,14 +62,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=["HalfCheetah-v5"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--episodes", type=int, default=10, help="of each of 20 tasks")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--practice", action="store_true", help="time whole steps of MAML, too")
     options = parser.parse_args()
     if importlib.util.find_spec("ray") is None:
         print("SKIPPED: Ray is not installed; pip install 'umeta[ray]'", file=sys.stderr)
         return
-    recipe = get_control_recipe("default")
-    n_task, n_episode = recipe.meta_batch_size, recipe.inner.n_episode
+    n_task, n_episode = get_control_recipe("default").meta_batch_size, options.episodes
     with started(None, Path(), lambda n_processors: max(options.workers)) as (n_workers, _):
         for name in options.names:
             alone = make_process(name)
