@@ -155,7 +155,7 @@ SHEETS = {
         protocol="ravi",
         embeddings=("bigan", "deepcluster", "pixels"),
         ablated="deepcluster",
-        changes={"n_way": 5, "n_partitions": 50, "image_size": 84},
+        changes={"n_way": 5, "n_partitions": 50},
         further=(
             ("umtra", "UMTRA", "ravi", None),
             ("aal-protonets", "AAL-ProtoNets", "ravi", None),
@@ -171,7 +171,7 @@ SHEETS = {
         protocol="packed10k",
         embeddings=("bigan", "deepcluster", "pixels"),
         ablated="deepcluster",
-        changes={"n_way": 2, "n_partitions": 50, "image_size": 84},
+        changes={"n_way": 2, "n_partitions": 50},
         further=(("default", "umeta, default", "packed10k", None),),
     ),
     "glyphs": Sheet(

@@ -7,11 +7,12 @@ from umeta.benchmarks.benchmark import get_benchmark
 from umeta.evaluation.report import align
 from umeta.paper.entry import Entry, by_lack
 from umeta.paper.tabulate import Table, Terms
+from umeta.recipes.request import PHOTO_SIDE
 
 # Seconds for 1000 tasks of the four Omniglot kinds on one core, by what is scored; roughly, from a few rows. Other tables go by images.
 SCORING_S = {"classical": 100.0, "embedding": 200.0, "gradient": 1200.0, "scratch": 300.0}
 OMNIGLOT_IMAGES = 5 * (6 + 10) + 20 * (6 + 10)
-OMNIGLOT_SIDE = 28
+OMNIGLOT_SIDE, DRAWN = 28, ("omniglot", "mnist", "glyphs")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def scoring_s(terms: Terms, entry: Entry) -> float:
     benchmark = get_benchmark(terms.benchmark)
     n_query = benchmark.n_query(entry.protocol)
     images = sum(n_way * (k_shot + n_query) for n_way in benchmark.ways for k_shot in benchmark.shots)
-    side = entry.changes.get("image_size") or OMNIGLOT_SIDE
+    side = entry.changes.get("image_size") or (OMNIGLOT_SIDE if terms.benchmark in DRAWN else PHOTO_SIDE)
     kind = "gradient" if "maml" in entry.recipe or entry.recipe == "umtra" else "embedding"
     if entry.method is not None:
         kind = "scratch" if entry.method == "from scratch" else "classical"
