@@ -56,7 +56,7 @@ from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
 from umeta.images.partition.shuffled import RandomPartitioner
 from umeta.images.sheet import draw_table, neighbor_table
-from umeta.images.source import ImageSource
+from umeta.images.source import ArraySource, ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.latents import LatentViews
 from umeta.images.tasks.mixtures import Mixtures
@@ -101,7 +101,7 @@ class Learning:
             raise InterruptedRunError(f"stopped after {done} of {n} {what}")
 
     def cache(self, source: ImageSource, *, labeled: bool) -> ImageCache:
-        """Decode the source once."""
+        """Decode the source once; images that are one array already are not sent around."""
         self.reporter.stage("images")
         cache = build_cache(
             source,
@@ -109,7 +109,7 @@ class Learning:
             **image_sizes(self.request),
             drop_duplicates=not labeled,
             on_progress=lambda done, n: self.counted(done, n, "images"),
-            by=self.hands,
+            by=None if isinstance(source, ArraySource) else self.hands,
         )
         shutil.copyfile(cache.path / "skipped.csv", self.run.path / "skipped.csv")
         if cache.info["n_skipped"]:
