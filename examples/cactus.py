@@ -13,7 +13,7 @@ from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
 from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.partition import Partitions
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.score import Measure
 

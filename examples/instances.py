@@ -10,7 +10,7 @@ from umeta.images.augment import VIEWS
 from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.recipes.score import Measure
 

@@ -10,7 +10,7 @@ from umeta.images.embed.vae import Vae
 from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.source import read_stacked
+from umeta.images.reading import read_stacked
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.latents import LatentViews
 from umeta.recipes.score import Measure
