@@ -49,6 +49,18 @@ def test_normalization_has_result_gradients_and_statistics_of_one_process(images
     assert all(torch.equal(ours, ones) for _, every in shared for ours, ones in zip(every, of_all, strict=True))
 
 
+def test_normalization_beside_a_way_around_it_leaves_the_slope_of_that_way_alone(images, slope, in_team):
+    def around(team):
+        norm, own = BatchNorm(3, stored=True), images[team.span()].clone().requires_grad_()
+        norm.team = team
+        ((own + norm(own)) * slope[team.span()]).sum().backward()
+        return own.grad
+
+    shared, rows = shared_by(in_team, 4, around)
+    assert torch.allclose(rows, around(Team(n_rows=N)), atol=1e-5)
+    assert torch.equal(torch.cat(shared), rows)
+
+
 def test_convolution_linear_map_and_scale_have_the_gradients_of_all_images(images, slope, in_team, rng):
     conv, linear = torch.nn.Conv2d(3, 3, 3, padding=1), torch.nn.Linear(60, 4, bias=False)
 

@@ -148,7 +148,7 @@ class _SharedBatchNorm(torch.autograd.Function):
         along, level = (of_weight / ctx.n * gain * scale).view(-1, 1, 1), (of_bias / ctx.n * scale).view(-1, 1, 1)
         of_images = torch.empty_like(images)
         for share, (slope, apart) in zip(shares, parts, strict=True):
-            of_images[share] = slope.mul_(scale.view(-1, 1, 1)).sub_(level).sub_(apart.mul_(along))
+            of_images[share] = (slope * scale.view(-1, 1, 1)).sub_(level).sub_(apart.mul_(along))
         return of_images, None if weight is None else of_weight, of_bias, None, None
 
 
