@@ -57,21 +57,9 @@ def main() -> None:
         for number in range(given.rounds):
             for place, (name, (program, flags, threads)) in enumerate(every.items()):
                 run = Path(folder) / f"{number}-{place}"
-                command = [
-                    sys.executable,
-                    *program,
-                    given.on,
-                    "--recipe",
-                    given.recipe,
-                    "--steps",
-                    str(given.steps),
-                    *flags,
-                    "--out",
-                    str(run),
-                ]
-                told = subprocess.run(
-                    command, env=os.environ | {"OMP_NUM_THREADS": str(threads)}, capture_output=True, text=True, check=False
-                )
+                asked = [given.on, "--recipe", given.recipe, "--steps", str(given.steps), "--out", str(run)]
+                command, settings = [sys.executable, *program, *asked, *flags], os.environ | {"OMP_NUM_THREADS": str(threads)}
+                told = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
                 if told.returncode:
                     sys.exit(f"{' '.join(command)} ended with {told.returncode}:\n{told.stderr[-2000:]}")
                 took[name].append(seconds_of_a_step(run / "metrics.csv"))

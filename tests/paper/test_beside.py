@@ -107,7 +107,7 @@ class Noted:
 @pytest.mark.timeout(600)
 def test_a_table_by_two_workers_one_killed_then_stopped_and_gone_on_with_has_the_scores_of_one_process(tmp_path, monkeypatch):
     torch.set_num_threads(1)
-    names = ("pixels-knn", "pixels-cactus-protonets")
+    names = ("pixels-knn", "pixels-linear", "pixels-cactus-protonets")
     entries = [entry for entry, _ in pieces(*names)]
     broken = replace(entries[0], name="broken", recipe="no-such-recipe", embedding=None, method=None)
     alone = Table(tmp_path / "alone", TERMS)
@@ -117,19 +117,20 @@ def test_a_table_by_two_workers_one_killed_then_stopped_and_gone_on_with_has_the
     reader = Table(folder, TERMS)
 
     def kill_one_then_stop():
-        if not killed and (folder / "runs" / "embedding-pixels-seed0" / "cache").is_dir():
-            killed.append(a_worker())
-            os.kill(killed[0], signal.SIGKILL)
-        return bool(counts[1:]) and (folder / "runs" / "pixels-cactus-protonets-seed0").is_dir()
+        training = (folder / "runs" / "embedding-pixels-seed0" / "cache").is_dir()
+        if not killed and training and (worker := a_worker()) is not None:
+            killed.append(worker)
+            os.kill(worker, signal.SIGKILL)
+        return bool(counts) and counts[-1] > 0  # when one row is scored, another of the same run waits for its turn
 
     table = replace(reader, stop=kill_one_then_stop, reporter=noted)
     with side_by_side(folder, n_workers=2) as makes:
-        with pytest.raises(InterruptedRunError, match=r"stopped after \d of 3 rows"):
+        with pytest.raises(InterruptedRunError, match=r"stopped after \d of 4 rows"):
             make_rows(table, [broken, *entries], 1, lambda failed: counts.append(len(reader.scored())), makes)
         assert killed and killed[0] is not None
         failed = make_rows(reader, [broken, *entries], 1, lambda failed: counts.append(len(reader.scored())), makes)
     assert list(failed) == ["broken, seed 0"] and "no-such-recipe" in failed["broken, seed 0"]
-    assert counts[-1] == 2
+    assert counts[-1] == 3
     for here, there in zip(reader.scored(), alone.scored(), strict=True):
         assert here.row == there.row and here.report.rows == there.report.rows
         assert (here.purity, here.nmi, here.n_partitions, here.threads) == (there.purity, there.nmi, there.n_partitions, there.threads)

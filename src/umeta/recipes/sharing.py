@@ -57,5 +57,5 @@ def mirrored(path: Path, team: Team) -> Iterator[Path]:
             if (path / name).is_file():
                 shutil.copyfile(path / name, own / name)
         for made in (path / "checkpoint").glob("*-?????????"):
-            shutil.copytree(made, own / made.parent.name / made.name)
+            shutil.copytree(made, own / "checkpoint" / made.name)
         yield own

@@ -80,7 +80,7 @@ class Learning:
         self, request: Request, run: RunFolder, reporter: Reporter, stop: Callable[[], bool], team: Team = ALONE, hands: Hands | None = None
     ) -> None:
         self.request, self.recipe, self.run, self.reporter, self.stop = request, request.recipe, run, reporter, stop
-        self.team, self.hands = team, hands
+        self.team, self.hands, self.by = team, hands, hands or in_turn
         self.rng = Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop)
 
@@ -137,17 +137,17 @@ class Learning:
             state = fit(embedder, cache.images, pace, rng, state=state, start=start, observer=observer)
             observer.close()
             encoder = embedder.encoder(state, cache.images)
-            made = Embedding(embed_all(encoder, cache.images, by=self.hands or in_turn), pool, method, encoder)
+            made = Embedding(embed_all(encoder, cache.images, by=self.by), pool, method, encoder)
             table = embedder.picture(state, cache.images, rng.fork("picture"))
         elif method in ("pixels", "contrast"):
             self.reporter.stage("embedding")
             whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
-            made = Embedding(embed_all(whitened, cache.images, by=self.hands or in_turn), pool, method, whitened)
+            made = Embedding(embed_all(whitened, cache.images, by=self.by), pool, method, whitened)
         elif is_outside(method):
             self.reporter.stage("embedding")
             taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
             counted = partial(self.counted, what="images embedded")
-            matrix = embed_all(taken, cache.images, batch_size=64, on_progress=counted, by=self.hands or in_turn)
+            matrix = embed_all(taken, cache.images, batch_size=64, on_progress=counted, by=self.by)
             made = Embedding(matrix, pool, taken.kind, taken)
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
@@ -175,7 +175,7 @@ class Learning:
             min_size=recipe.k_shot + plan.n_query,
             seconds=None if budget_s is None else budget_s * PARTITION_SHARE,
             on_progress=lambda done, n: self.counted(done, n, "partitions"),
-            by=self.hands or in_turn,
+            by=self.by,
         )
         if len(labels) < recipe.n_partitions:
             self.reporter.note(f"{len(labels)} of {recipe.n_partitions} partitions fit into the budget")
@@ -335,7 +335,7 @@ class Learning:
             found = read_artifact(folder, "neighbors")[0]["partners"]
         else:
             self.reporter.stage(f"{name}: neighbors")
-            near = nearest(embed_all(quick(encoder), pool.images, by=self.hands or in_turn), self.recipe.n_neighbors)
+            near = nearest(embed_all(quick(encoder), pool.images, by=self.by), self.recipe.n_neighbors)
             least = self.recipe.least_shared
             found = torch.from_numpy(partners(shared_neighbors(near, least), least, self.recipe.n_neighbors))
             share = float((found[:, 0] != torch.arange(len(found))).float().mean())

@@ -158,9 +158,5 @@ def learn_control_on_ray(
         )
     began, n_threads, process = time.monotonic() if began is None else began, threads_each(), request.process
     with started(address, out, partial(placed, n_workers, n_threads)) as (n_started, _):
-        import ray
-
-        collector = ray.remote(num_cpus=n_threads, max_restarts=MOST_LOSSES, max_task_retries=MOST_LOSSES)(Collector)
-        workers = [collector.remote(process.name, n_threads) for _ in range(n_started)]
-        shared = CollectedProcess(process, workers)
+        shared = CollectedProcess(process, employed(process.name, n_started, n_threads))
         return learn_control(request, out, process=shared, resume=resume, overwrite=overwrite, reporter=reporter, stop=stop, began=began)
