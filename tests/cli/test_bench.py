@@ -105,6 +105,17 @@ def test_rows_made_on_other_terms_are_kept_and_all_that_are_scored_stand_in_the_
     assert all(command in (out / "glyphs" / "table.md").read_text() for command in answer.json["commands"])
 
 
+def test_shots_are_those_that_are_asked_for_and_stay_with_the_row(made, tmp_path, umeta):
+    out = shutil.copytree(made, tmp_path / "tables")
+    asked = table(out, "--shots", 2, 3, "--json", rows=("--rows", "pixels-cluster-coloring"))
+    answer = umeta(*asked)
+    assert answer.code == 0, answer.err
+    line = next(line for line in answer.json["lines"] if line["row"] == "pixels-cluster-coloring")
+    assert [cell["kind"] for cell in line["cells"]] == ["5w2s", "5w3s", "20w2s", "20w3s"] and line["n_partitions"] == 1
+    assert answer.json["commands"][1].endswith("--rows pixels-cluster-coloring --steps 2 --seeds 1 --tasks 3 --shots 2 3")
+    assert umeta(*asked).json == answer.json and umeta(*asked, "--dry-run").json["rows"][0]["to_do"] == 0
+
+
 def test_overwrite_makes_rows_of_other_terms_anew_and_leaves_the_runs_of_other_rows_alone(made, tmp_path, umeta, monkeypatch):
     out = shutil.copytree(made, tmp_path / "tables")
     rows = ("--rows", "pixels-cactus-protonets")
@@ -189,6 +200,8 @@ def test_a_dry_run_takes_off_what_is_done(made, umeta):
         (("--seeds", 0), "--seeds must be at least 1"),
         (("--steps", 1, "--budget-per-row", "1m"), "give --budget-per-row or --steps, not both"),
         (("--budget-per-row", "1"), "'1' is not a time"),
+        (("--shots", 1, 0), "--shots must be different numbers of at least 1, got 1 0"),
+        (("--shots", 5, 5), "--shots must be different numbers of at least 1, got 5 5"),
         (("--workers", 2), "--workers is for --engine ray; add that, or leave it out"),
         (("--engine", "ray", "--workers", 0), "--workers must be at least 1"),
     ],

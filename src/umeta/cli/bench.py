@@ -25,6 +25,8 @@ class Paper:
     """Runs of each row, with seeds 0, 1, ..."""
     tasks: Annotated[int, arg(metavar="N")] = 1000
     """Tasks of each kind that are scored."""
+    shots: Annotated[tuple[int, ...], arg(metavar="K...", help_behavior_hint="")] = ()
+    """Support images a class of the tasks that are scored; without it the benchmark's. Published of mini-imagenet are 1 5 20 50."""
     threads: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Threads, of each worker where Ray starts several; without it as many as torch takes, under Ray as OMP_NUM_THREADS says."""
     engine: Literal["local", "ray"] = "local"
@@ -36,7 +38,7 @@ class Paper:
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("tables")
     """The table, its runs and its scores go to FOLDER/NAME; rows that are scored there are kept, each with its budget, and stay in it."""
     overwrite: bool = False
-    """Make rows anew that were scored there with another budget, steps, tasks or threads."""
+    """Make rows anew that were scored there with another budget, steps, tasks, shots or threads."""
     dry_run: bool = False
     """Say which rows there are and the time that each will take, and stop."""
     json: bool = False

@@ -69,10 +69,12 @@ def run_paper(verb: Paper) -> int:
     for flag, value in least.items():
         if value is not None and value < 1:
             raise InputError(f"{flag} must be at least 1")
+    if any(shots < 1 for shots in verb.shots) or len(set(verb.shots)) != len(verb.shots):
+        raise InputError(f"--shots must be different numbers of at least 1, got {' '.join(map(str, verb.shots))}")
     check_engine(verb)
     budget_s = seconds(verb.budget_per_row or USUAL_BUDGET) if verb.steps is None else None
     entries, lacking = available(verb.benchmark, verb.rows)
-    terms = Terms(verb.benchmark, budget_s, verb.steps, verb.tasks, verb.threads)
+    terms = Terms(verb.benchmark, budget_s, verb.steps, verb.tasks, verb.threads, verb.shots or None)
     folder = verb.out / verb.benchmark
     if verb.dry_run:
         from umeta.paper.forecast import forecast, told

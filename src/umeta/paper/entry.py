@@ -15,6 +15,7 @@ CLASSICAL = {
     "linear": "linear classifier",
     "mlp": "MLP with dropout",
     "cluster-matching": "cluster matching",
+    "cluster-coloring": "cluster coloring",
 }
 EMBEDDINGS = {"acai": "ACAI", "bigan": "BiGAN", "deepcluster": "DeepCluster", "infogan": "InfoGAN", "pixels": "pixels, whitened"}
 UNTRAINED = ("pixels",)

@@ -56,7 +56,7 @@ def scoring_s(terms: Terms, entry: Entry) -> float:
     """Return about how long a row takes to score, by the images that its tasks hold and their area."""
     benchmark = get_benchmark(terms.benchmark)
     n_query = benchmark.n_query(entry.protocol)
-    images = sum(n_way * (k_shot + n_query) for n_way in benchmark.ways for k_shot in benchmark.shots)
+    images = sum(n_way * (k_shot + n_query) for n_way in benchmark.ways for k_shot in terms.shots or benchmark.shots)
     side = entry.changes.get("image_size") or (OMNIGLOT_SIDE if terms.benchmark in DRAWN else PHOTO_SIDE)
     kind = "gradient" if "maml" in entry.recipe or entry.recipe == "umtra" else "embedding"
     if entry.method is not None:

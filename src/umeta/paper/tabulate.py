@@ -38,6 +38,7 @@ class Terms:
         steps: Steps of every trained stage, or None.
         n_tasks: Tasks of each kind that are scored.
         threads: Threads of torch and faiss; None leaves them as they are.
+        shots: Support images a class of the tasks that are scored; None takes the benchmark's.
     """
 
     benchmark: str
@@ -45,6 +46,12 @@ class Terms:
     steps: int | None
     n_tasks: int
     threads: int | None = None
+    shots: tuple[int, ...] | None = None
+
+    @classmethod
+    def read(cls, content: dict[str, Any]) -> "Terms":
+        """Return terms that were kept as JSON; earlier versions kept fewer."""
+        return cls(**(content | {"shots": tuple(content["shots"]) if content.get("shots") else None}))
 
     @property
     def length(self) -> str:
@@ -56,7 +63,8 @@ class Terms:
         names = f" --rows {' '.join(rows)}" if rows else ""
         length = f"--steps {self.steps}" if self.steps is not None else f"--budget-per-row {written(self.budget_s or 0)}"
         threads = "" if self.threads is None else f" --threads {self.threads}"
-        return f"umeta bench paper --benchmark {self.benchmark}{names} {length} --seeds {n_seeds} --tasks {self.n_tasks}{threads}"
+        shots = "" if self.shots is None else f" --shots {' '.join(map(str, self.shots))}"
+        return f"umeta bench paper --benchmark {self.benchmark}{names} {length} --seeds {n_seeds} --tasks {self.n_tasks}{shots}{threads}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ class Scored:
         terms = content.pop("terms", None) or read_json(path.parent.parent / TERMS)
         if "n_tasks" not in terms:
             raise ArtifactError(f"{path} does not say on what terms it was made; take it away, or leave it with its own {TERMS}")
-        return cls(**(content | {"report": Report.from_json(content["report"]), "terms": Terms(**terms)}))
+        return cls(**(content | {"report": Report.from_json(content["report"]), "terms": Terms.read(terms)}))
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,7 @@ class Table:
         question = Question(
             self.terms.benchmark,
             entry.protocol,
+            shots=self.terms.shots,
             n_tasks=self.terms.n_tasks,
             baselines=methods is not None,
             methods=methods,
@@ -271,7 +280,7 @@ class Table:
 
     def _quality(self, entry: Entry, run: Path) -> tuple[float | None, float | None]:
         """Return purity and information of the partitions that a row is made of, by labels that its learner did not see."""
-        made_of = entry.method is None or entry.method.endswith("cluster-matching")
+        made_of = entry.method is None or "cluster-" in entry.method
         if not (made_of and (run / "partition").is_dir()):
             return None, None
         benchmark = get_benchmark(self.terms.benchmark)

@@ -225,7 +225,8 @@ def _baselines(run: Path, shipped: ImageLearningProcedure, n_tasks: int) -> dict
                 labels = read_artifact(run / "partition", "partition")[0]["labels"][0].long()
             named = registered(embedding.encoder, embedding.matrix, labels)
             found |= {f"{embedding.method} {name}": (baseline, n_tasks) for name, baseline in named.items()}
-    net = Conv4Config(shipped.preparation.channels, shipped.preparation.side, 32, "stride", stored=False, scale=False)
+    channels, side = shipped.preparation.channels, shipped.preparation.side
+    net = Conv4Config(channels, side, 32, "stride", stored=False, scale=False, flat=channels == 3)
     scratch = GradientProcedure.from_scratch(net, 20, Rng.from_seed(0).fork("scratch"), n_steps=SCRATCH_STEPS)
     found["from scratch"] = (scratch, min(n_tasks, SCRATCH_TASKS))
     return found

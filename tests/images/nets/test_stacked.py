@@ -32,8 +32,9 @@ def test_first_and_second_derivatives_agree_with_finite_differences():
 @pytest.mark.parametrize("side", [28, 21, 5])
 @pytest.mark.parametrize("n_reference", [None, 4])
 @pytest.mark.parametrize("normalization", ["batch", "layer", "none"])
-def test_each_task_is_embedded_by_its_own_weights(normalization, n_reference, side):
-    config = Conv4Config(2, side, 5, "stride", stored=False, normalization=normalization)
+@pytest.mark.parametrize("flat", [False, True])
+def test_each_task_is_embedded_by_its_own_weights(flat, normalization, n_reference, side):
+    config = Conv4Config(2, side, 5, "stride", stored=False, flat=flat, normalization=normalization)
     net = Conv4(config, torch.Generator()).double()
     weights = {name: value + 0.3 * draw(3, *value.shape, seed=len(name)) for name, value in net.named_parameters()}
     images = draw(3, 7, 2, side, side).sigmoid()
@@ -41,4 +42,5 @@ def test_each_task_is_embedded_by_its_own_weights(normalization, n_reference, si
     for task in range(3):
         own = {name: value[task] for name, value in weights.items()}
         torch.testing.assert_close(found[task], functional_call(net, own, (images[task], n_reference)))
+    assert found.shape[2] == config.n_dim
     assert (found[0] - found[1]).abs().max() > 1e-2

@@ -163,10 +163,11 @@ class Conv4Config:
         side: Of the input image, in pixels.
         width: Filters in each block.
         downsample: "pool" halves by 2 x 2 maxima after each block and lays out the last map as the vector (ProtoNets); "stem" the same, but
-            the first block halves by its convolution's stride, for half the time; "stride" uses convolutions of stride 2 everywhere and
-            averages the last map over its places (MAML on Omniglot).
+            the first block halves by its convolution's stride, for half the time; "stride" uses convolutions of stride 2 everywhere and,
+            unless it is `flat`, averages the last map over its places (MAML on Omniglot).
         stored: Whether normalization uses stored statistics; see `BatchNorm`.
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
+        flat: Lay out the last map as the vector under "stride" too: where in a photo something is tells what it is.
         signed: Leave out the rectifier, and the pooling, of the last block: for cosines, which directions of one sign would crowd.
         normalization: "batch"; "layer": each image by the mean and variance of its own map; or "none". Without batches no image's result
             depends on another, and `stored` has no meaning.
@@ -179,6 +180,7 @@ class Conv4Config:
     stored: bool = True
     scale: bool = True
     signed: bool = False
+    flat: bool = False
     normalization: Normalization = "batch"
 
     @property
@@ -187,9 +189,14 @@ class Conv4Config:
         return self.normalization == "batch" and not self.stored
 
     @property
+    def averages(self) -> bool:
+        """Return whether the output is the mean of the last map over its places."""
+        return self.downsample == "stride" and not self.flat
+
+    @property
     def n_dim(self) -> int:
         """Dimensions of the output."""
-        if self.downsample == "stride":
+        if self.averages:
             return self.width
         side = self.side
         for block in range(4):
@@ -253,7 +260,7 @@ class Conv4(nn.Module):
                 out = F.max_pool2d(out, 2)
             if not self.config.ends_signed(block):
                 out = F.relu(out)
-        return out.mean((2, 3)) if self.config.downsample == "stride" else out.flatten(1)
+        return out.mean((2, 3)) if self.config.averages else out.flatten(1)
 
 
 def _normalization(config: Conv4Config) -> BatchNorm | ImageNorm:

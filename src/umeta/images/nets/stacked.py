@@ -59,7 +59,7 @@ def stacked_conv4(
                     own = own * torch.rsqrt(own.square().mean(2, keepdim=True) + EPSILON)
                 out = own.view(out.shape) * (1 if scale is None else scale.unsqueeze(1)) + shift
         maps = (out if config.ends_signed(block) else F.relu(out)).view(len(images), n, height, width, -1)
-    return maps.mean((2, 3))
+    return maps.mean((2, 3)) if config.averages else maps.movedim(-1, 2).flatten(2)
 
 
 class _Patches(torch.autograd.Function):
