@@ -188,6 +188,25 @@ def test_dry_run_says_which_rows_there_are_and_what_they_take(umeta, tmp_path):
     assert sums.startswith("4 rows, 7 runs: 40.0 min to learn, about ")
 
 
+def test_the_embedding_takes_the_share_of_a_budget_that_it_is_given(umeta, tmp_path):
+    asked = (
+        "bench",
+        "paper",
+        "--benchmark",
+        "omniglot",
+        "--dry-run",
+        "--json",
+        "--seeds",
+        1,
+        "--out",
+        tmp_path,
+        "--rows",
+        "acai-cactus-maml",
+    )
+    (row,) = umeta(*asked, "--budget-per-row", "10m", "--embedding-share", 0.2).json["rows"]
+    assert (row["embedding_s"], row["learn_s"]) == (120, 480)
+
+
 def test_a_dry_run_takes_off_what_is_done(made, umeta):
     answer = umeta(*table(made, "--dry-run", "--json"))
     assert [row["to_do"] for row in answer.json["rows"]] == [0, 0]
@@ -200,6 +219,7 @@ def test_a_dry_run_takes_off_what_is_done(made, umeta):
         (("--seeds", 0), "--seeds must be at least 1"),
         (("--steps", 1, "--budget-per-row", "1m"), "give --budget-per-row or --steps, not both"),
         (("--budget-per-row", "1"), "'1' is not a time"),
+        (("--embedding-share", 1), "--embedding-share must lie between 0 and 1, got 1"),
         (("--shots", 1, 0), "--shots must be different numbers of at least 1, got 1 0"),
         (("--shots", 5, 5), "--shots must be different numbers of at least 1, got 5 5"),
         (("--workers", 2), "--workers is for --engine ray; add that, or leave it out"),

@@ -99,7 +99,7 @@ def test_a_page_without_published_numbers_has_no_list_of_sources():
 
 
 def test_rows_of_several_budgets_stand_in_one_table_each_with_its_own():
-    long = Terms("omniglot", 2700.0, None, 300, 1)
+    long = Terms("omniglot", 2700.0, None, 300, 1, embedding_share=0.2)
     runs = [
         scored("default", 0),
         scored("acai-knn", 0),
@@ -113,9 +113,10 @@ def test_rows_of_several_budgets_stand_in_one_table_each_with_its_own():
         ("default", TERMS, (0,)),
         ("default", long, (1, 2)),
     ]
+    start = "umeta bench paper --benchmark omniglot --rows"
     assert page.commands() == [
-        "umeta bench paper --benchmark omniglot --rows acai-knn --budget-per-row 10m --seeds 2 --tasks 1000",
-        "umeta bench paper --benchmark omniglot --rows default --budget-per-row 10m --seeds 1 --tasks 1000",
-        "umeta bench paper --benchmark omniglot --rows default --budget-per-row 45m --seeds 3 --tasks 300 --threads 1",
+        f"{start} acai-knn --budget-per-row 10m --seeds 2 --tasks 1000",
+        f"{start} default --budget-per-row 10m --seeds 1 --tasks 1000",
+        f"{start} default --budget-per-row 45m --embedding-share 0.2 --seeds 3 --tasks 300 --threads 1",
     ]
     assert "| 45 min |" in page.markdown() and "minutes a row" not in page.markdown()

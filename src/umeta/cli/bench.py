@@ -18,7 +18,9 @@ class Paper:
     rows: Annotated[tuple[str, ...], arg(metavar="GLOB...", help_behavior_hint="")] = ()
     """Only rows whose names fit, such as acai-* or umtra; --dry-run lists the names."""
     budget_per_row: Annotated[str | None, arg(metavar="TIME", help_behavior_hint="")] = None
-    """Time to learn for a row and a seed, half of it for the embedding, which is trained once for all rows. Without --steps: 10m."""
+    """Time to learn for a row and a seed, its embedding included, which is trained once for all rows. Without --steps: 10m."""
+    embedding_share: Annotated[float, arg(metavar="P")] = 0.5
+    """Share of a budget that is for the embedding."""
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Steps of every trained stage, instead of a budget; exactly repeatable."""
     seeds: Annotated[int, arg(metavar="N")] = 3
@@ -38,7 +40,7 @@ class Paper:
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("tables")
     """The table, its runs and its scores go to FOLDER/NAME; rows that are scored there are kept, each with its budget, and stay in it."""
     overwrite: bool = False
-    """Make rows anew that were scored there with another budget, steps, tasks, shots or threads."""
+    """Make rows anew that were scored there with another budget, share, steps, tasks, shots or threads."""
     dry_run: bool = False
     """Say which rows there are and the time that each will take, and stop."""
     json: bool = False

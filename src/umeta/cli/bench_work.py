@@ -71,10 +71,12 @@ def run_paper(verb: Paper) -> int:
             raise InputError(f"{flag} must be at least 1")
     if any(shots < 1 for shots in verb.shots) or len(set(verb.shots)) != len(verb.shots):
         raise InputError(f"--shots must be different numbers of at least 1, got {' '.join(map(str, verb.shots))}")
+    if not 0 < verb.embedding_share < 1:
+        raise InputError(f"--embedding-share must lie between 0 and 1, got {verb.embedding_share:g}")
     check_engine(verb)
     budget_s = seconds(verb.budget_per_row or USUAL_BUDGET) if verb.steps is None else None
     entries, lacking = available(verb.benchmark, verb.rows)
-    terms = Terms(verb.benchmark, budget_s, verb.steps, verb.tasks, verb.threads, verb.shots or None)
+    terms = Terms(verb.benchmark, budget_s, verb.steps, verb.tasks, verb.threads, verb.shots or None, verb.embedding_share)
     folder = verb.out / verb.benchmark
     if verb.dry_run:
         from umeta.paper.forecast import forecast, told

@@ -24,7 +24,6 @@ from umeta.recipes.learn import learn
 from umeta.recipes.request import Request, resolve
 from umeta.recipes.score import Question, score
 
-EMBEDDING_SHARE = 0.5
 TERMS = "terms.json"
 
 
@@ -39,6 +38,7 @@ class Terms:
         n_tasks: Tasks of each kind that are scored.
         threads: Threads of torch and faiss; None leaves them as they are.
         shots: Support images a class of the tasks that are scored; None takes the benchmark's.
+        embedding_share: Share of the budget for the embedding, where a row has one that is trained.
     """
 
     benchmark: str
@@ -47,6 +47,7 @@ class Terms:
     n_tasks: int
     threads: int | None = None
     shots: tuple[int, ...] | None = None
+    embedding_share: float = 0.5
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> "Terms":
@@ -62,6 +63,7 @@ class Terms:
         """Return the command that makes rows on these terms; without rows, all of the table."""
         names = f" --rows {' '.join(rows)}" if rows else ""
         length = f"--steps {self.steps}" if self.steps is not None else f"--budget-per-row {written(self.budget_s or 0)}"
+        length += "" if self.embedding_share == Terms.embedding_share else f" --embedding-share {self.embedding_share:g}"
         threads = "" if self.threads is None else f" --threads {self.threads}"
         shots = "" if self.shots is None else f" --shots {' '.join(map(str, self.shots))}"
         return f"umeta bench paper --benchmark {self.benchmark}{names} {length} --seeds {n_seeds} --tasks {self.n_tasks}{shots}{threads}"
@@ -219,7 +221,7 @@ class Table:
         whole = self.terms.budget_s or 0.0
         if entry.embedding is None:
             return whole, 0.0
-        shared = 0.0 if entry.embedding in UNTRAINED else whole * EMBEDDING_SHARE
+        shared = 0.0 if entry.embedding in UNTRAINED else whole * self.terms.embedding_share
         return (whole - shared if entry.method is None else 0.0), shared
 
     def finished(self, entry: Entry, seed: int) -> bool:
