@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import threading
 import typing
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ from umeta.images.partition.partition import Partitions  # noqa: E402
 from umeta.images.tasks.partition_tasks import PartitionTasks  # noqa: E402
 
 torch.set_num_threads(1)
+
+KEPT = tempfile.TemporaryDirectory(prefix="umeta-cache-")
+os.environ["UMETA_CACHE"] = KEPT.name
 
 N_CLASSES, N_EACH, SIDE = 12, 24, 28
 

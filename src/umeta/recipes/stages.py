@@ -36,6 +36,7 @@ from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.embed.training import StoredEncoder, fit
 from umeta.images.embed.vae import VaeEncoder
+from umeta.images.embed.vectors import embed_once
 from umeta.images.episode import Augmentation, Episode, Pool
 from umeta.images.learners.adaptation import InnerLoop
 from umeta.images.learners.classifier import ImageProcedure
@@ -147,7 +148,7 @@ class Learning:
             self.reporter.stage("embedding")
             taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
             counted = partial(self.counted, what="images embedded")
-            matrix = embed_all(taken, cache.images, batch_size=64, on_progress=counted, by=self.by)
+            matrix = embed_once(taken, cache.images, cache.hashes, on_progress=counted, note=self.reporter.note, by=self.by)
             made = Embedding(matrix, pool, taken.kind, taken)
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
