@@ -1,6 +1,8 @@
 """CACTUs on DeepCluster in one page, beside the embedding without practice (Caron et al. 2018, arXiv:1807.05520; Hsu et al. 2019).
 
 CACTUs' main claim is that practice on clusters of an embedding beats every use of that embedding without practice; here, nearest neighbor.
+On these glyphs it does not hold: they are so easy that nearest neighbor has 98.5 % (5-way 1-shot) after half a minute of DeepCluster, and
+40 seconds of practice come to 96.3. Where it holds, and where not, on Omniglot and MNIST: docs/methods.md.
 """
 
 from umeta.benchmarks.benchmark import get_benchmark
@@ -28,16 +30,16 @@ images = read_stacked(glyphs.pool("scripts"), 28, 1)  # uint8 [n, 1, 28, 28]; th
 
 # 1. An embedding learned without labels: cluster what a network sees, train it to name the clusters, and again.
 deepcluster = DeepCluster()
-encoder = deepcluster.encoder(fit(deepcluster, images, Pace(seconds=10), rng.fork("embedding")), images)
+encoder = deepcluster.encoder(fit(deepcluster, images, Pace(seconds=30), rng.fork("embedding")), images)
 embedding = embed_all(encoder, images)
 
 # 2. Clusters of it stand in for classes, under several metrics; tasks show views of their images.
-labels = KMeansPartitioner(k=500, n_partitions=5).fit(embedding, rng.fork("partition"), min_size=6)
+labels = KMeansPartitioner(k=300, n_partitions=5).fit(embedding, rng.fork("partition"), min_size=6)
 tasks = PartitionTasks(Pool(images), Partitions.from_labels(labels, 6), n_way=20, k_shot=1, n_query=5, augment=VIEWS["affine"])
 
 # 3. Practice.
 learner = ProtoNets(Conv4Config(1, 28, downsample="stem"), n_splits=8)
-procedure = meta_train(learner, tasks, meta_batch_size=2, pace=Pace(seconds=50), rng=rng.fork("meta"))
+procedure = meta_train(learner, tasks, meta_batch_size=2, pace=Pace(seconds=40), rng=rng.fork("meta"))
 
 # 4. Held-out scripts. Labels are read here, and only here.
 held_out = glyphs.split("scripts", "meta_test")

@@ -27,14 +27,14 @@ pool, views = Pool(images), VIEWS["drawings"]
 tasks = InstanceTasks(pool, n_way=256, augment=views, n_turns=4)
 net = Conv4Config(1, 28, downsample="stem", signed=True)
 learner = ProtoNets(net, Metric("cosine", temperature=0.03), objective="pairs", lr=2e-3, average=0.99)
-encoder = meta_train(learner, tasks, meta_batch_size=1, pace=Pace(seconds=45), rng=rng.fork("encoder"))
+encoder = meta_train(learner, tasks, meta_batch_size=1, pace=Pace(seconds=40), rng=rng.fork("encoder"))
 
 # 2. Tasks with more shots, in which images of other classes shine through half of the queries; smaller ones are drawn from each.
 mixtures = Mixtures(views, pool, n_image=8, k_shot=5, n_turns=4)
 tasks = replace(tasks, n_way=64, k_shot=5, n_query=3, augment=mixtures)
 
 # 3. Practice: the transformer moves each vector after it has read the whole support set.
-procedure = meta_train(ContextLearner(encoder), tasks, meta_batch_size=1, pace=Pace(seconds=30), rng=rng.fork("head"))
+procedure = meta_train(ContextLearner(encoder), tasks, meta_batch_size=1, pace=Pace(seconds=25), rng=rng.fork("head"))
 
 # 4. Held-out scripts. Labels are read here, and only here.
 held_out = glyphs.split("scripts", "meta_test")

@@ -27,7 +27,7 @@ tasks = InstanceTasks(Pool(images), n_way=256, augment=VIEWS["drawings"], n_turn
 learner = PsCo(Conv4Config(1, 28, downsample="stem"), n_queue=4 * len(images), n_shots=1)
 procedure = meta_train(learner, tasks, meta_batch_size=1, pace=Pace(seconds=60), rng=rng.fork("meta"))
 
-# 3. It ships its projector and predictor, which need more than a minute before they agree; prototypes use the network below them.
+# 3. It ships its projector and predictor, which take many steps to agree; prototypes use the network below.
 procedures = {"projected": procedure, "prototypes": replace(procedure, head=Prototypes(procedure.head.metric))}
 
 # 4. Held-out scripts. Labels are read here, and only here.

@@ -45,6 +45,6 @@ relatives = {
 held_out = glyphs.split("scripts", "meta_test")
 test = labeled_tasks(held_out, Pool(held_out.images), n_way=5, k_shot=1, n_query=5)
 for name, learner in relatives.items():
-    procedure = meta_train(learner, tasks, meta_batch_size=8, pace=Pace(seconds=15), rng=rng.fork("meta"))
+    procedure = meta_train(learner, tasks, meta_batch_size=8, pace=Pace(seconds=12), rng=rng.fork("meta"))
     mean, ci95 = evaluate(procedure, test, Measure(), n_tasks=100, rng=rng.fork("test")).summary()
     print(f"5-way 1-shot, {name}: {100 * mean:.1f} ±{100 * ci95:.1f} % ({len(images)} unlabeled images)")

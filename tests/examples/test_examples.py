@@ -21,7 +21,7 @@ def test_an_example_runs(name, monkeypatch, capsys):
     pace, evaluate, partitioner = loop.Pace, evaluation.evaluate, kmeans.KMeansPartitioner
     monkeypatch.setattr(loop, "Pace", lambda seconds: pace(n_steps=1))
     monkeypatch.setattr(evaluation, "evaluate", lambda *given, n_tasks, **named: evaluate(*given, n_tasks=2, **named))
-    monkeypatch.setattr(kmeans, "KMeansPartitioner", lambda k, n_partitions: partitioner(k=30, n_partitions=2))
+    monkeypatch.setattr(kmeans, "KMeansPartitioner", lambda k, n_partitions: partitioner(k=60, n_partitions=2))
     runpy.run_path(str(EXAMPLES / f"{name}.py"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 2 and all(LINE.fullmatch(line) for line in lines), lines
