@@ -220,9 +220,9 @@ def keys(answer):
 def test_cite_prints_the_papers_of_the_run(umeta, run, maml_run, tmp_path):
     answer = umeta("cite", run)
     assert answer.code == 0
-    assert keys(answer) == {"hsu2019cactus", "snell2017protonets", "johnson2019faiss"}, "it did not use ACAI"
+    assert keys(answer) == {"hsu2019cactus", "coates2012kmeans", "snell2017protonets", "johnson2019faiss"}, "it did not use ACAI"
     assert answer.out.count("{") == answer.out.count("}")
-    assert keys(umeta("cite", maml_run)) == {"hsu2019cactus", "finn2017maml", "johnson2019faiss"}
+    assert keys(umeta("cite", maml_run)) == {"hsu2019cactus", "coates2012kmeans", "finn2017maml", "johnson2019faiss"}
     assert umeta("cite", tmp_path / "nothing").code == 2
 
 

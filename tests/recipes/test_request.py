@@ -111,7 +111,10 @@ def test_papers_are_those_that_were_used():
         return set(papers_used(resolve(source, recipe, protocol="x"), embedding))
 
     assert keys("photos", "acai") == {"hsu2019cactus", "berthelot2018acai", "finn2017maml", "johnson2019faiss"}
-    assert keys("photos", "pixels") == {"hsu2019cactus", "finn2017maml", "johnson2019faiss"}
+    assert keys("photos", "pixels") == {"hsu2019cactus", "coates2012kmeans", "finn2017maml", "johnson2019faiss"}
+    assert keys("photos", "contrast") == keys("photos", "pixels")
+    resnet = replace(get_recipe("cactus-maml"), net="resnet12")
+    assert keys("photos", "external", resnet) == {"hsu2019cactus", "finn2017maml", "lee2019metaoptnet", "johnson2019faiss"}
     assert keys("omniglot", None, "oracle-maml") == {"finn2017maml", "lake2015omniglot"}
 
 

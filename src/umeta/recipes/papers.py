@@ -45,6 +45,15 @@ BIBTEX = {
   eprint    = {1807.05520},
   archivePrefix = {arXiv}
 }""",
+    "coates2012kmeans": """@incollection{coates2012kmeans,
+  title     = {Learning Feature Representations with K-Means},
+  author    = {Coates, Adam and Ng, Andrew Y.},
+  booktitle = {Neural Networks: Tricks of the Trade},
+  publisher = {Springer},
+  edition   = {2},
+  pages     = {561--580},
+  year      = {2012}
+}""",
     "snell2017protonets": """@inproceedings{snell2017protonets,
   title     = {Prototypical Networks for Few-shot Learning},
   author    = {Snell, Jake and Swersky, Kevin and Zemel, Richard},
@@ -174,6 +183,14 @@ BIBTEX = {
   author  = {Wang, Yan and Chao, Wei-Lun and Weinberger, Kilian Q. and van der Maaten, Laurens},
   journal = {arXiv:1911.04623},
   year    = {2019}
+}""",
+    "lee2019metaoptnet": """@inproceedings{lee2019metaoptnet,
+  title     = {Meta-Learning with Differentiable Convex Optimization},
+  author    = {Lee, Kwonjoon and Maji, Subhransu and Ravichandran, Avinash and Soatto, Stefano},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year      = {2019},
+  eprint    = {1904.03758},
+  archivePrefix = {arXiv}
 }""",
     "lake2015omniglot": """@article{lake2015omniglot,
   title   = {Human-level concept learning through probabilistic program induction},
@@ -313,8 +330,10 @@ BIBTEX = {
 EMBEDDING = {
     "acai": "berthelot2018acai",
     "bigan": "donahue2017bigan",
+    "contrast": "coates2012kmeans",
     "deepcluster": "caron2018deepcluster",
     "infogan": "chen2016infogan",
+    "pixels": "coates2012kmeans",
     "vae": "kingma2014vae",
 }
 
@@ -339,7 +358,7 @@ def short_citation(key: str) -> str:
 
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:
-    """Return the keys of the papers that a run used: those of its recipe that it took up, its clustering's and its data's.
+    """Return the keys of the papers that a run used: those of its recipe that it took up, its network's, its clustering's and its data's.
 
     Args:
         request: What was learned, from what.
@@ -348,5 +367,6 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
     recipe = request.recipe
     keys = [key for key in recipe.papers if key not in EMBEDDING.values()]
     keys += [EMBEDDING[embedding]] if embedding in EMBEDDING else []
+    keys += ["lee2019metaoptnet"] * (recipe.net == "resnet12")
     clustered = embedding == "deepcluster" or (embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans")
     return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])
