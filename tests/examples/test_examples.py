@@ -1,4 +1,4 @@
-"""The short scripts in `examples/` run from top to bottom; here with one step, two tasks and few clusters instead of a minute."""
+"""The short scripts in `examples/` run from top to bottom; here with one step, two tasks and fewer images instead of a minute."""
 
 import re
 import runpy
@@ -8,6 +8,7 @@ import pytest
 
 from umeta.core import loop
 from umeta.evaluation import evaluate as evaluation
+from umeta.images import reading
 from umeta.images.partition import kmeans
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,9 +19,10 @@ LINE = re.compile(r"5-way [15]-shot(, [\w ()-]+)?: \d+\.\d ±\d+\.\d % \(\d+ unl
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_example_runs(name, monkeypatch, capsys):
-    pace, evaluate, partitioner = loop.Pace, evaluation.evaluate, kmeans.KMeansPartitioner
+    pace, evaluate, partitioner, read = loop.Pace, evaluation.evaluate, kmeans.KMeansPartitioner, reading.read_stacked
     monkeypatch.setattr(loop, "Pace", lambda seconds: pace(n_steps=1))
     monkeypatch.setattr(evaluation, "evaluate", lambda *given, n_tasks, **named: evaluate(*given, n_tasks=2, **named))
+    monkeypatch.setattr(reading, "read_stacked", lambda *given: read(*given)[::5])
     monkeypatch.setattr(kmeans, "KMeansPartitioner", lambda k, n_partitions: partitioner(k=60, n_partitions=2))
     runpy.run_path(str(EXAMPLES / f"{name}.py"))
     lines = capsys.readouterr().out.splitlines()
