@@ -22,7 +22,7 @@ from umeta.images.episode import Pool
 from umeta.images.procedure import ImageLearningProcedure
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn
-from umeta.recipes.recipe import default
+from umeta.recipes.named import default
 from umeta.recipes.request import resolve
 from umeta.recipes.score import Measure
 

@@ -21,7 +21,7 @@ from umeta.core.errors import UmetaError
 from umeta.images.cache import build_cache
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn
-from umeta.recipes.recipe import RECIPES
+from umeta.recipes.named import RECIPES
 from umeta.recipes.request import resolve
 from umeta.recipes.score import Question, score
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from umeta.recipes.recipe import get_recipe
+from umeta.recipes.named import get_recipe
 
 FLAGS = {
     "n_clusters": "--clusters",

@@ -19,7 +19,7 @@ from umeta.images.episode import Pool
 from umeta.images.learners.protonets import ProtoNets
 from umeta.images.nets.conv4 import Conv4, Conv4Config
 from umeta.images.tasks.instance_tasks import InstanceTasks
-from umeta.recipes.recipe import get_recipe
+from umeta.recipes.named import get_recipe
 
 N_WAY, SIDE = 256, 28
 

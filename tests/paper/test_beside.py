@@ -13,7 +13,8 @@ from umeta.core.errors import DivergedError, InputError, InterruptedRunError
 from umeta.paper import beside
 from umeta.paper.beside import Agenda, side_by_side
 from umeta.paper.entry import SHEETS, Sheet, entries_of
-from umeta.paper.tabulate import Table, Terms, make_rows
+from umeta.paper.scored import Terms
+from umeta.paper.tabulate import Table, make_rows
 from umeta.recipes import on_ray
 
 SMALL = Sheet("scripts", ("pixels",), "pixels", {"n_clusters": 12, "n_partitions": 2, "n_way": 5, "image_size": 7})

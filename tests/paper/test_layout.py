@@ -9,7 +9,7 @@ from umeta.evaluation.report import Report, Row
 from umeta.paper.entry import Entry
 from umeta.paper.layout import Cell, Page, line_of, spread, verdict
 from umeta.paper.published import Published
-from umeta.paper.tabulate import Scored, Terms
+from umeta.paper.scored import Scored, Terms
 
 KNN = Entry("acai-knn", "nearest neighbor, ACAI", "cactus-protonets", "cactus", embedding="acai", method="acai knn")
 OURS = Entry("default", "umeta, default", "default", "cactus")

@@ -16,8 +16,8 @@ from umeta.core.parallel import Team
 from umeta.core.rng import Rng
 from umeta.recipes import on_ray
 from umeta.recipes.learn import learn
+from umeta.recipes.named import get_recipe
 from umeta.recipes.on_ray import checked, learn_on_ray
-from umeta.recipes.recipe import get_recipe
 from umeta.recipes.request import resolve
 
 SIDE, N_KINDS, N_EACH = 12, 16, 12

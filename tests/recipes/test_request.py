@@ -7,9 +7,10 @@ import pytest
 
 from umeta.core.errors import InputError
 from umeta.recipes.budget import seconds, written
+from umeta.recipes.named import RECIPES, get_recipe
 from umeta.recipes.pacing import Stages
 from umeta.recipes.papers import BIBTEX, papers_used
-from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
+from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import Plan, cautions, image_sizes, read_source, resolve, typical_difference
 from umeta.recipes.stages import make_learner
 

@@ -14,7 +14,7 @@ from umeta.core.errors import InputError, InterruptedRunError
 from umeta.core.parallel import Team
 from umeta.core.rng import Rng
 from umeta.recipes.learn import learn
-from umeta.recipes.recipe import get_recipe
+from umeta.recipes.named import get_recipe
 from umeta.recipes.request import resolve
 from umeta.recipes.sharing import check_shared
 

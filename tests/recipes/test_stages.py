@@ -7,7 +7,7 @@ from PIL import Image
 from umeta.core.hands import Threads
 from umeta.recipes import stages
 from umeta.recipes.learn import learn
-from umeta.recipes.recipe import get_recipe
+from umeta.recipes.named import get_recipe
 from umeta.recipes.request import Plan, resolve
 
 

@@ -61,7 +61,8 @@ def run_paper(verb: Paper) -> int:
     """Make a table, or with --dry-run say what it will take; returns 1 if a row failed."""
     from umeta.paper.entry import available, by_lack, entries_of
     from umeta.paper.layout import Page
-    from umeta.paper.tabulate import Table, Terms, make_rows, one_by_one
+    from umeta.paper.scored import Terms
+    from umeta.paper.tabulate import Table, make_rows, one_by_one
 
     if verb.budget_per_row is not None and verb.steps is not None:
         raise InputError("give --budget-per-row or --steps, not both")

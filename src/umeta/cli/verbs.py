@@ -462,8 +462,9 @@ class Recipes:
 
         from umeta.evaluation.report import align
         from umeta.recipes.control.recipe import CONTROL_RECIPES, ControlRecipe
+        from umeta.recipes.named import RECIPES
         from umeta.recipes.papers import short_citation
-        from umeta.recipes.recipe import RECIPES, Recipe
+        from umeta.recipes.recipe import Recipe
 
         made: dict[str, Recipe | ControlRecipe] = {name: make() for name, make in RECIPES.items()}
         made |= {name: make() for name, make in CONTROL_RECIPES.items()}

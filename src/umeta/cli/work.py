@@ -31,8 +31,9 @@ from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.source import FolderSource
 from umeta.recipes.budget import seconds
 from umeta.recipes.learn import learn, plan
+from umeta.recipes.named import get_recipe
 from umeta.recipes.papers import BIBTEX
-from umeta.recipes.recipe import Recipe, get_recipe
+from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import Request, cautions, resolve
 
 

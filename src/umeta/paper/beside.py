@@ -10,7 +10,8 @@ from typing import Any
 
 from umeta.core.errors import InterruptedRunError, UmetaError
 from umeta.paper.entry import Entry
-from umeta.paper.tabulate import Makes, Piece, Table, Terms, named, take_threads
+from umeta.paper.scored import Terms
+from umeta.paper.tabulate import Makes, Piece, Table, named, take_threads
 from umeta.recipes.mailbox import EXCHANGE_S, Mailbox, Voice
 from umeta.recipes.on_ray import last_line, placed, started, threads_each
 from umeta.recipes.ray_data import MOST_LOSSES

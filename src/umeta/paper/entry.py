@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from umeta.benchmarks.benchmark import did_you_mean, unknown_name
 from umeta.core.errors import InputError
-from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
+from umeta.recipes.named import RECIPES, get_recipe
+from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import resolve
 
 CLASSICAL = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from umeta.benchmarks.benchmark import get_benchmark
 from umeta.evaluation.report import align
 from umeta.paper.entry import Entry, by_lack
-from umeta.paper.tabulate import Table, Terms
+from umeta.paper.scored import Terms
+from umeta.paper.tabulate import Table
 from umeta.recipes.request import PHOTO_SIDE
 
 # Seconds for 1000 tasks of the four Omniglot kinds on one core, by what is scored; roughly, from a few rows. Other tables go by images.

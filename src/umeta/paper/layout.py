@@ -14,7 +14,7 @@ from umeta.artifacts.artifact import write_json
 from umeta.evaluation.report import Row
 from umeta.paper.entry import Entry, by_lack
 from umeta.paper.published import Published, published, sources
-from umeta.paper.tabulate import Scored, Terms
+from umeta.paper.scored import Scored, Terms
 
 CLOSE = 2.0
 RATHER_NOT = "other protocol"

@@ -14,7 +14,8 @@ from umeta.images.cache import ImageCache
 from umeta.images.embed.outside import USUAL_SIDE, is_outside
 from umeta.images.embed.registry import EMBEDDERS
 from umeta.images.source import ArraySource, ImageSource, open_source
-from umeta.recipes.recipe import RECIPES, Recipe, get_recipe
+from umeta.recipes.named import RECIPES, get_recipe
+from umeta.recipes.recipe import Recipe
 
 MIN_CLUSTER_FACTOR = 2
 MIN_CLUSTERS = 4

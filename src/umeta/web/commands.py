@@ -9,7 +9,7 @@ from typing import Any
 from umeta.evaluation.report import Report
 from umeta.evaluation.returns import ReturnReport
 from umeta.recipes.control.recipe import CONTROL_RECIPES
-from umeta.recipes.recipe import RECIPES
+from umeta.recipes.named import RECIPES
 
 FLAGS = {
     "embedding": "--embedding",

@@ -218,7 +218,7 @@ def get_control_recipe(name: str) -> ControlRecipe:
     if name == "default":
         return uml_diayn()
     if name not in CONTROL_RECIPES:
-        from umeta.recipes.recipe import RECIPES
+        from umeta.recipes.named import RECIPES
 
         if name in RECIPES:
             raise InputError(
