@@ -216,7 +216,7 @@ def test_a_head_is_chosen_when_adapting(umeta, make, run, glyph_classes, tmp_pat
 def test_the_names_of_heads_on_the_command_line_are_all_there_are():
     from typing import get_args
 
-    from umeta.cli.verbs import Head
+    from umeta.cli.using import Head
     from umeta.images.learners.heads import HEADS
 
     assert get_args(Head) == (*HEADS, "gradient")

@@ -13,7 +13,7 @@ from pathlib import Path
 import umeta
 from umeta.benchmarks.benchmark import did_you_mean
 from umeta.cli.bench import Bench, Paper
-from umeta.cli.verbs import say, say_json
+from umeta.cli.say import say, say_json
 from umeta.cli.work import check_engine, listening, reporting
 from umeta.core.errors import InputError, InterruptedRunError
 from umeta.evaluation.report import align

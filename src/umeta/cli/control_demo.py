@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from umeta.benchmarks.goals import toward
-from umeta.cli.verbs import say
+from umeta.cli.say import say
 from umeta.cli.work import listening, reporting
 from umeta.control.learners.shipped import load_procedure, save_agent
 from umeta.control.picture import film, write_video

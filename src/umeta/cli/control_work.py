@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 from umeta.artifacts.artifact import check_place
-from umeta.cli.verbs import Adapt, Compare, Evaluate, Inspect, Learn, Rollout, say, say_json
+from umeta.cli.say import say, say_json
+from umeta.cli.using import Adapt, Rollout
+from umeta.cli.verbs import Compare, Evaluate, Inspect, Learn
 from umeta.cli.work import check_engine, listening, reporting, short_names
 from umeta.control.envs.catalog import make_process
 from umeta.control.learners.gradient import GradientProcedure

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from umeta.benchmarks.glyphs import Glyphs
-from umeta.cli.verbs import say
+from umeta.cli.say import say
 from umeta.cli.work import listening, reporting
 from umeta.images.named_classifier import NamedClassifier
 from umeta.images.procedure import ImageLearningProcedure

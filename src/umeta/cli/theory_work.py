@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from umeta.cli.say import say, say_json
 from umeta.cli.theory import Bandit, Grid, GridOptions, Memory, Output, Process, SqrtLaw, Trajectories, Visits
-from umeta.cli.verbs import say, say_json
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 from umeta.evaluation.report import align
