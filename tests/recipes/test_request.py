@@ -10,9 +10,9 @@ from umeta.recipes.budget import seconds, written
 from umeta.recipes.named import RECIPES, get_recipe
 from umeta.recipes.pacing import Stages
 from umeta.recipes.papers import BIBTEX, papers_used
+from umeta.recipes.parts import make_learner
 from umeta.recipes.recipe import Recipe
 from umeta.recipes.request import Plan, cautions, image_sizes, read_source, resolve, typical_difference
-from umeta.recipes.stages import make_learner
 
 
 def pool(n):

@@ -38,24 +38,15 @@ from umeta.images.embed.training import StoredEncoder, fit
 from umeta.images.embed.vae import VaeEncoder
 from umeta.images.embed.vectors import embed_once
 from umeta.images.episode import Augmentation, Episode, Pool
-from umeta.images.learners.adaptation import InnerLoop
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.heads import HEADS
 from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import Maml
 from umeta.images.learners.on_embedding import OnEmbedding
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
-from umeta.images.learners.psco import PsCo
-from umeta.images.nets.conv4 import Conv4Config
-from umeta.images.nets.net import NetConfig
-from umeta.images.nets.perceptron import MlpConfig
-from umeta.images.nets.resnet12 import ResNet12Config
-from umeta.images.partition.hyperplanes import HyperplanePartitioner
-from umeta.images.partition.kmeans import KMeansPartitioner
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
-from umeta.images.partition.shuffled import RandomPartitioner
 from umeta.images.sheet import draw_table, neighbor_table
 from umeta.images.source import ArraySource, ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
@@ -63,7 +54,7 @@ from umeta.images.tasks.latents import LatentViews
 from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
 from umeta.recipes.pacing import Stages
-from umeta.recipes.recipe import Recipe
+from umeta.recipes.parts import make_learner, make_partitioner
 from umeta.recipes.request import Plan, Request, are_drawings, image_sizes, spread
 
 StateT = TypeVar("StateT", bound=TrainState)
@@ -343,49 +334,6 @@ class Learning:
             self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
             write_artifact(folder, "neighbors", {"partners": found}, {"n_neighbors": self.recipe.n_neighbors})
         return self.team.first(found).numpy()
-
-
-def make_partitioner(recipe: Recipe, plan: Plan) -> KMeansPartitioner | HyperplanePartitioner | RandomPartitioner:
-    """Return a recipe's way to cut an embedding, for the images of a plan."""
-    if recipe.partition == "hyperplanes":
-        return HyperplanePartitioner(plan.n_way, recipe.n_partitions, recipe.margin)
-    if recipe.partition == "random":
-        return RandomPartitioner(plan.n_clusters, recipe.n_partitions)
-    return KMeansPartitioner(plan.n_clusters, recipe.n_partitions)
-
-
-def make_learner(recipe: Recipe, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
-    """Return a recipe's learner for the images of a plan."""
-    if recipe.learner == "psco":
-        # Four shots on photos and one on drawings, as the authors have it.
-        net = Conv4Config(plan.channels, plan.side, 64, plan.downsample)
-        n_queue = min(PsCo.n_queue, plan.n_images * plan.n_turns)
-        return PsCo(net, n_queue, 4 if plan.augment == "photos" else 1, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    if recipe.learner in ("protonets", "in-context"):
-        return ProtoNets(
-            make_net(recipe, plan), recipe.metric, recipe.objective, recipe.lr, recipe.weight_decay, recipe.average, recipe.n_splits
-        )
-    inner = InnerLoop(first_order=recipe.first_order, statistics=recipe.norm, adapts=recipe.adapts, head=recipe.head_start)
-    return Maml(make_net(recipe, plan), plan.n_way, inner, learn_rates=recipe.learn_rates)
-
-
-def make_net(recipe: Recipe, plan: Plan) -> NetConfig:
-    """Return the network of a recipe's ProtoNets or MAML."""
-    gradient = recipe.learner == "maml"
-    if recipe.practice_on == "embedding":
-        width = recipe.width or (64 if gradient else 128)
-        return MlpConfig(plan.channels, widths=(width, width), stored=not gradient)
-    if recipe.net == "resnet12":
-        first = recipe.width or 64
-        return ResNet12Config(plan.channels, plan.side, (first, 5 * first // 2, 5 * first, 10 * first), stored=not gradient)
-    if gradient:
-        width, flat = recipe.width or 32, plan.channels == 3
-        return Conv4Config(
-            plan.channels, plan.side, width, "stride", stored=False, scale=False, flat=flat, normalization=recipe.normalization
-        )
-    return Conv4Config(
-        plan.channels, plan.side, recipe.width or 64, plan.downsample, signed=recipe.signed, normalization=recipe.normalization
-    )
 
 
 def fingerprint(cache: ImageCache) -> str:
