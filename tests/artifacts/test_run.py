@@ -60,6 +60,28 @@ def test_an_existing_run_is_refused_resumed_or_overwritten_as_asked(path):
         start(path, resume=True, overwrite=True)
 
 
+def test_a_run_is_replaced_only_once_the_new_one_has_something_of_its_own(path):
+    start(path).release()
+    (path / "procedure").mkdir()
+    (path / "procedure/x").write_text("old")
+    (path / "progress.json").write_text('{"elapsed_s": 1234.5}')
+    before = names_in(path)
+    for seed in (1, 2):
+        with pytest.raises(InputError, match="no images"), start(path, CONFIG | {"seed": seed}, overwrite=True).held():
+            assert not (path / "procedure").exists()
+            raise InputError("no images")
+        assert names_in(path) == before and (path / "procedure/x").read_text() == "old"
+        assert read_json(path / "config.json") == CONFIG and read_json(path / "progress.json") == {"elapsed_s": 1234.5}
+    start(path, CONFIG | {"seed": 3}, overwrite=True).release()
+    run = start(path, CONFIG | {"seed": 1}, overwrite=True)
+    run.release()
+    assert (path / ".replaced/procedure/x").is_file(), "nothing is lost while there is nothing new"
+    run = start(path, CONFIG | {"seed": 1}, resume=True)
+    run.save_checkpoint("meta_train", Position(1, 1.0, 0.5), make_state())
+    assert not (path / ".replaced").exists() and (path / "checkpoint").is_dir()
+    run.release()
+
+
 def test_other_settings_are_not_resumed_and_every_change_is_told(path):
     start(path).release()
     with pytest.raises(InputError, match=r"other settings \(new was None, now 1, n_way was 20, now 5, seed was 0, now 7\)"):

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import time
 
 import numpy as np
@@ -185,6 +186,15 @@ def test_overwrite_starts_anew(umeta, make, source, tmp_path):
     assert (answer.code, answer.json["steps"]["meta_train"]) == (0, 2)
     assert not (out / "mine.txt").exists()
     assert [path.name for path in sorted((out / "checkpoint").iterdir())] == ["meta_train-000000002"]
+
+
+def test_images_that_cannot_be_used_replace_no_run(umeta, run, tmp_path):
+    out = shutil.copytree(run, tmp_path / "run")
+    np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8))
+    before = files(out)
+    answer = umeta("learn", tmp_path / "few.npz", "--out", out, "--steps", 1, "--overwrite")
+    assert answer.code == 2 and "3 distinct images" in answer.error
+    assert files(out) == before
 
 
 @pytest.mark.parametrize("flag", ["--overwrite", "--resume"])

@@ -27,7 +27,8 @@ METRICS_EVERY_S = 5.0
 PROBE_EVERY_S = 60.0
 METRICS_HEADER = ("stage", "step", "elapsed_s", "name", "value")
 LOCK = ".lock"
-KEPT_AFTER_BAD_INPUT = {LOCK, "cache.skipped.csv"}
+REPLACED = ".replaced"
+KEPT_AFTER_BAD_INPUT = {LOCK, REPLACED, "cache.skipped.csv"}
 
 
 class RunFolder:
@@ -48,6 +49,7 @@ class RunFolder:
         self._lock = lock
         self._began = time.monotonic() - elapsed_s
         self._fresh = fresh
+        self._abandoned = False
 
     @classmethod
     def start(cls, path: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunFolder":
@@ -76,7 +78,9 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             lock = _take_lock(path / LOCK)
             if not resume:
-                _remove(entry for entry in path.iterdir() if entry.name != LOCK)
+                own = [entry for entry in path.iterdir() if entry.name not in (LOCK, REPLACED)]
+                # A run that was set aside before, and not replaced after all, is the one to keep.
+                _remove(own) if not was or (path / REPLACED).is_dir() else _set_aside(own, path / REPLACED)
             _remove(stale for mark in ("tmp", "old") for depth in ("", "*/") for stale in list(path.glob(f"{depth}*.{mark}-*")))
         except OSError as error:
             raise UmetaError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
@@ -114,7 +118,8 @@ class RunFolder:
         return read_json(path) if path.is_file() else {}
 
     def save_checkpoint(self, stage: str, position: Position, state: TrainState) -> None:
-        """Save a stage's state and keep the last two."""
+        """Save a stage's state and keep the last two; a run that was here before is now taken away."""
+        self._settle()
         info = {"stage": stage, "step": position.step, "elapsed_s": position.elapsed_s, "progress": position.progress}
         write_artifact(self.path / "checkpoint" / f"{stage}-{position.step:09d}", "checkpoint", state.tensors(), info)
         for old in self._checkpoints(stage)[:-KEPT_CHECKPOINTS]:
@@ -140,8 +145,13 @@ class RunFolder:
     def _checkpoints(self, stage: str) -> list[Path]:
         return sorted((self.path / "checkpoint").glob(f"{stage}-?????????"))
 
+    def _settle(self) -> None:
+        if (self.path / REPLACED).is_dir():
+            _remove([self.path / REPLACED])
+
     def finish(self, manifest: Mapping[str, Any], files: Mapping[str, Path]) -> None:
         """Write the manifest: versions, machine, time, what was seen, and the hash of each file named."""
+        self._settle()
         versions = {name: metadata.version(name) for name in ("umeta", "torch", "numpy", "faiss-cpu", "safetensors")}
         machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
         content = {
@@ -168,15 +178,23 @@ class RunFolder:
     def release(self) -> None:
         """Save the time spent, and let another process work in the folder."""
         try:
-            if not self.finished and (self.path / "config.json").is_file():
+            if not (self.finished or self._abandoned) and (self.path / "config.json").is_file():
                 self.note_elapsed()
         finally:
             self._lock.close()
 
     def abandon(self) -> None:
-        """Take away what a run that began just now has written, after input that it cannot use; the list of bad images stays."""
+        """Take away what a run that began just now has written, after input that it cannot use; the list of bad images stays.
+
+        A run that it was to replace is there again as it was.
+        """
         if self._fresh:
             _remove(entry for entry in self.path.iterdir() if entry.name not in KEPT_AFTER_BAD_INPUT)
+            if (self.path / REPLACED).is_dir():
+                for entry in list((self.path / REPLACED).iterdir()):
+                    entry.replace(self.path / entry.name)
+                self._settle()
+                self._abandoned = True
             if {entry.name for entry in self.path.iterdir()} == {LOCK}:
                 _remove([self.path])
 
@@ -222,6 +240,12 @@ def _take_lock(path: Path) -> TextIO:
         file.close()
         raise InputError(f"another process is at work in {path.parent}; wait for it or choose another --out") from error
     return file
+
+
+def _set_aside(entries: Iterable[Path], folder: Path) -> None:
+    folder.mkdir()
+    for entry in entries:
+        entry.replace(folder / entry.name)
 
 
 def _remove(entries: Iterable[Path]) -> None:
