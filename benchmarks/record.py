@@ -5,7 +5,7 @@ usage: python benchmarks/record.py NAME=RUN [NAME=RUN ...]
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from umeta.recipes.named import get_recipe
@@ -17,6 +17,12 @@ FLAGS = {
     "n_splits": "--splits",
     "image_size": "--image-size",
     "norm": "--norm",
+    "practice_on": "--on",
+    "net": "--net",
+    "width": "--width",
+    "normalization": "--normalization",
+    "first_order": "--first-order",
+    "labeled_share": "--labeled-share",
 }
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
@@ -35,8 +41,10 @@ def length(config: dict) -> str:
 
 def changes(recipe: dict) -> str:
     """Return the switches with which a recipe departs from the one that has its name."""
-    usual = asdict(get_recipe(recipe["name"]))
-    return "".join(f" {flag} {recipe[key]}" for key, flag in FLAGS.items() if key in recipe and recipe[key] != usual[key])
+    named = get_recipe(recipe["name"])
+    usual = asdict(named) | {"augment": replace(named, practice_on=recipe.get("practice_on", named.practice_on)).settled().augment}
+    found = {flag: recipe[key] for key, flag in FLAGS.items() if key in recipe and recipe[key] != usual[key]}
+    return "".join(f" {flag}" if value is True else f" {flag} {value}" for flag, value in found.items())
 
 
 def evaluate_commands(report: dict) -> list[str]:
