@@ -53,10 +53,7 @@ def make_net(recipe: Recipe, plan: Plan) -> NetConfig:
         first = recipe.width or 64
         return ResNet12Config(plan.channels, plan.side, (first, 5 * first // 2, 5 * first, 10 * first), stored=not gradient)
     if gradient:
-        width, flat = recipe.width or 32, plan.channels == 3
-        return Conv4Config(
-            plan.channels, plan.side, width, "stride", stored=False, scale=False, flat=flat, normalization=recipe.normalization
-        )
+        return Conv4Config.adapted(plan.channels, plan.side, recipe.width or 32, recipe.normalization)
     return Conv4Config(
         plan.channels, plan.side, recipe.width or 64, plan.downsample, signed=recipe.signed, normalization=recipe.normalization
     )

@@ -225,8 +225,7 @@ def _baselines(run: Path, shipped: ImageLearningProcedure, n_tasks: int) -> dict
                 labels = read_artifact(run / "partition", "partition")[0]["labels"][0].long()
             named = registered(embedding.encoder, embedding.matrix, labels)
             found |= {f"{embedding.method} {name}": (baseline, n_tasks) for name, baseline in named.items()}
-    channels, side = shipped.preparation.channels, shipped.preparation.side
-    net = Conv4Config(channels, side, 32, "stride", stored=False, scale=False, flat=channels == 3)
+    net = Conv4Config.adapted(shipped.preparation.channels, shipped.preparation.side)
     scratch = GradientProcedure.from_scratch(net, 20, Rng.from_seed(0).fork("scratch"), n_steps=SCRATCH_STEPS)
     found["from scratch"] = (scratch, min(n_tasks, SCRATCH_TASKS))
     return found

@@ -183,6 +183,11 @@ class Conv4Config:
     flat: bool = False
     normalization: Normalization = "batch"
 
+    @classmethod
+    def adapted(cls, channels: int, side: int, width: int = 32, normalization: Normalization = "batch") -> "Conv4Config":
+        """Return the strided network whose weights move within a task; its last map is averaged unless the images are in color."""
+        return cls(channels, side, width, "stride", stored=False, scale=False, flat=channels == 3, normalization=normalization)
+
     @property
     def together(self) -> bool:
         """Whether one image's vector depends on the others in the call."""
