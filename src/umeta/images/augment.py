@@ -62,8 +62,8 @@ class RandomViews:
         if self.color or (self.gray and images.shape[1] == 3):
             views = self._recolored(views, _draws(images, 5, rng.fork("color")))
         if self.blur:
-            chosen = _draws(images, 1, rng.fork("blur")) < 2 * self.blur - 1
-            views = torch.where(chosen.view(-1, 1, 1, 1), binomial_blur(views), views)
+            chosen = _draws(images, 1, rng.fork("blur"))[:, 0] < 2 * self.blur - 1
+            views[chosen] = binomial_blur(views[chosen])
         if self.drop:
             chosen = _draws(images, images[0, 0].numel(), rng.fork("drop")) < 2 * self.drop - 1
             views = torch.where(chosen.view(-1, 1, *images.shape[2:]), torch.where(dark, 0.0, 1.0).view(-1, 1, 1, 1), views)
@@ -150,8 +150,9 @@ def turn_colors(images: Float[Tensor, "n 3 h w"], saturation: Float[Tensor, " n"
 
 def binomial_blur(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Blur by the 3 x 3 binomial filter, twice; edges repeat."""
-    kernel = torch.tensor([1.0, 2.0, 1.0], device=images.device) / 4
-    weight = (kernel[:, None] * kernel).expand(images.shape[1], 1, 3, 3)
+    # Sums of shifted images: a depthwise convolution of three channels takes ten times as long on a CPU.
     for _ in range(2):
-        images = F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), weight, groups=images.shape[1])
+        out = F.pad(images, (1, 1, 1, 1), mode="replicate")
+        out = out[..., :-2] + 2 * out[..., 1:-1] + out[..., 2:]
+        images = (out[..., :-2, :] + 2 * out[..., 1:-1, :] + out[..., 2:, :]) / 16
     return images

@@ -20,7 +20,7 @@ CLASSICAL = {
 }
 EMBEDDINGS = {"acai": "ACAI", "bigan": "BiGAN", "deepcluster": "DeepCluster", "infogan": "InfoGAN", "pixels": "pixels, whitened"}
 UNTRAINED = ("pixels",)
-CACTUS = {"cactus-maml": "CACTUs-MAML", "cactus-protonets": "CACTUs-ProtoNets"}
+CACTUS = {"cactus-maml": "CACTUs-MAML", "cactus-protonets": "CACTUs-ProtoNets", "cactus-pairs": "CACTUs, pairs by the cosine"}
 PARTITIONS = {"hyperplanes": "random hyperplanes", "random": "random labels"}
 ORACLES = {"oracle-maml": "supervised MAML", "oracle-protonets": "supervised ProtoNets"}
 EMBEDDER = "cactus-protonets"
@@ -96,7 +96,7 @@ class Sheet:
         protocol: Of the rows that have none of their own.
         embeddings: Those with rows of their own.
         ablated: The embedding whose partitions are also made in other ways.
-        changes: Of every row that clusters an embedding or learns from labels.
+        changes: Of every row that clusters an embedding or learns from labels; ways not of those that compare all pairs of a batch.
         further: Rows without an embedding: name of row and recipe, title, protocol, and the protocol learned on if it is another.
     """
 
@@ -109,19 +109,21 @@ class Sheet:
     def entries(self) -> Iterator[Entry]:
         """Return the rows in the order of the table."""
         scored, changes = self.protocol, self.changes
+        free = {key: value for key, value in changes.items() if key != "n_way"}
+        settings = {recipe: free if get_recipe(recipe).objective == "pairs" else changes for recipe in CACTUS}
         yield Entry("scratch", "training from scratch", EMBEDDER, scored, changes, "pixels", "from scratch")
         for embedding in self.embeddings:
             for method, title in CLASSICAL.items():
                 named = f"{title}, {EMBEDDINGS[embedding]}"
                 yield Entry(f"{embedding}-{method}", named, EMBEDDER, scored, changes, embedding, f"{embedding} {method}")
             for recipe, title in CACTUS.items():
-                yield Entry(f"{embedding}-{recipe}", f"{title}, {EMBEDDINGS[embedding]}", recipe, scored, changes, embedding)
+                yield Entry(f"{embedding}-{recipe}", f"{title}, {EMBEDDINGS[embedding]}", recipe, scored, settings[recipe], embedding)
         for recipe, title in CACTUS.items():
             name, named = f"{self.ablated}-{recipe}", f"{title}, {EMBEDDINGS[self.ablated]}"
             plain = {"augment": "none"} | ({"n_splits": 1} if recipe == "cactus-protonets" else {})
-            yield Entry(f"{name}-plain", f"{named}, as published", recipe, scored, {**changes, **plain}, self.ablated)
+            yield Entry(f"{name}-plain", f"{named}, as published", recipe, scored, {**settings[recipe], **plain}, self.ablated)
             for how, told in PARTITIONS.items():
-                yield Entry(f"{name}-{how}", f"{named}, {told}", recipe, scored, {**changes, "partition": how}, self.ablated)
+                yield Entry(f"{name}-{how}", f"{named}, {told}", recipe, scored, {**settings[recipe], "partition": how}, self.ablated)
         for recipe, title, protocol, learned_on in self.further:
             yield Entry(recipe, title, recipe, protocol, learned_on=learned_on)
         for recipe, title in ORACLES.items():

@@ -172,6 +172,22 @@ def cactus_protonets() -> Recipe:
     )
 
 
+def cactus_pairs() -> Recipe:
+    """CACTUs with ProtoNets by the cosine in which every image of a task is a query, and every other one a 1-shot prototype."""
+    return replace(
+        cactus_protonets(),
+        name="cactus-pairs",
+        summary="CACTUs by the cosine: every two images of a task compared, which learns in fewer steps",
+        papers=("hsu2019cactus", "berthelot2018acai", "snell2017protonets", "khosla2020supcon"),
+        downsample="auto",
+        n_query=9,
+        metric=Metric("cosine", 0.1),
+        objective="pairs",
+        signed=True,
+        n_splits=1,
+    )
+
+
 def cactus_maml() -> Recipe:
     """CACTUs with second-order MAML: 8 tasks a step, 20-way 1-shot with 5 queries, 5 inner steps at 0.05 (50 when it is used)."""
     return Recipe(
@@ -278,6 +294,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "lasium-maml": lasium_maml,
     "in-context": in_context,
     "cactus-protonets": cactus_protonets,
+    "cactus-pairs": cactus_pairs,
     "cactus-maml": cactus_maml,
     "cactus-anil": cactus_anil,
     "cactus-meta-sgd": cactus_meta_sgd,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
 from umeta.images.embed.outside import USUAL_SIDE, is_outside
 from umeta.images.embed.registry import EMBEDDERS
+from umeta.images.nets.conv4 import COARSE_SIDE, Downsample
 from umeta.images.source import ArraySource, ImageSource, open_source
 from umeta.recipes.named import RECIPES, get_recipe
 from umeta.recipes.recipe import Recipe
@@ -23,7 +24,7 @@ MIN_INSTANCES = 16
 SHORT_BUDGET_S = 600.0
 LEAST_ROUND_S = 6.0
 LONG_BUDGET_S = 6 * 3600.0
-PHOTO_SIDE = 42
+PHOTO_SIDE = 84
 LEAST_USEFUL_S = 30.0
 LOOKED_AT = 512
 LEAST_DIFFERENCE = 0.01
@@ -75,7 +76,7 @@ class Plan:
     n_query: int
     n_turns: int
     augment: Literal["affine", "drawings", "photos", "shifts", "latent-noise", "latent-mix", "none"]
-    downsample: Literal["pool", "stem", "stride"]
+    downsample: Downsample
     n_rounds: int = 0
 
     @classmethod
@@ -168,14 +169,20 @@ class Plan:
 def _most_ways(request: Request) -> int:
     """Return how many classes the tasks have at most that the source is scored on; practice with more costs as much more.
 
+    Where every pair of images is compared, a step is one batch, and its size is the recipe's.
+
     Source:
         Hsu et al. 2019 (arXiv:1810.02334) practice in as many ways as they test in: 20 on Omniglot, 10 on MNIST, 5 on miniImageNet, 2 on
         CelebA.
     """
-    return max(get_benchmark(request.source).ways) if request.source in benchmark_names() else request.recipe.n_way
+    free = request.source not in benchmark_names() or request.recipe.objective == "pairs"
+    return request.recipe.n_way if free else max(get_benchmark(request.source).ways)
 
 
-def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Literal["pool", "stem", "stride"]:
+def _downsample(recipe: Recipe, budget_s: float | None, side: int) -> Downsample:
+    """Return the form of a ProtoNets' Conv4; large images are seen coarsely in budgets that do not allow the published form many steps."""
+    if side >= COARSE_SIDE and (budget_s is None or budget_s < LONG_BUDGET_S):
+        return "coarse"
     if recipe.downsample != "auto":
         return recipe.downsample
     # The cost of a step grows with the area; 28 pixels is what the field trains drawings at.
@@ -186,24 +193,20 @@ def _rounds(recipe: Recipe, budget_s: float | None) -> int:
     return recipe.n_rounds if budget_s is None else min(recipe.n_rounds, int(budget_s * recipe.rounds_share / LEAST_ROUND_S))
 
 
-class ImageSizes(TypedDict, total=False):
+class ImageSizes(TypedDict):
     """How `build_cache` is to choose the size of images."""
 
     image_size: int | None
-    kept_up_to: int
     color_size: int
+    kept_up_to: NotRequired[int]
 
 
 def image_sizes(request: Request) -> ImageSizes:
-    """Return how to choose the size: a step costs as its images' area, so larger ones are kept for budgets that allow many steps."""
-    sizes, recipe = ImageSizes(image_size=request.recipe.image_size), request.recipe
-    if not is_outside(recipe.embedding):
-        sizes["color_size"] = PHOTO_SIDE
-        if request.budget_s is not None and request.budget_s < LONG_BUDGET_S:
-            sizes["kept_up_to"] = PHOTO_SIDE
-    elif recipe.proposal == "none" or recipe.practice_on == "embedding":
-        sizes["color_size"] = sizes["kept_up_to"] = USUAL_SIDE
-    return sizes
+    """Return how to choose the size: that of the papers, or of a network that others trained where nothing but it sees the images."""
+    recipe = request.recipe
+    if is_outside(recipe.embedding) and (recipe.proposal == "none" or recipe.practice_on == "embedding"):
+        return ImageSizes(image_size=recipe.image_size, color_size=USUAL_SIDE, kept_up_to=USUAL_SIDE)
+    return ImageSizes(image_size=recipe.image_size, color_size=PHOTO_SIDE)
 
 
 def cautions(request: Request, plan: Plan) -> list[str]:

@@ -21,7 +21,7 @@ from umeta.functional.prototypes import prototypes
 from umeta.images.augment import VIEWS
 from umeta.images.embed.encoder import embed_all, quick, to_float
 from umeta.images.nets.adversary import linear
-from umeta.images.nets.conv4 import Conv4, Conv4Config
+from umeta.images.nets.conv4 import Conv4, Conv4Config, quick_downsample
 
 MOST_IMAGES = 32_768
 LAST_SIDE = 4
@@ -141,7 +141,7 @@ class DeepCluster:
         if not 2 <= k <= n:
             raise InputError(f"DeepCluster into {k} clusters needs at least 2 clusters and as many images; there are {n} images")
         generator = rng.torch()
-        trunk = Trunk(Conv4Config(channels, side, 64, "stem", signed=True), generator)
+        trunk = Trunk(Conv4Config(channels, side, 64, quick_downsample(side), signed=True), generator)
         modules: dict[str, nn.Module] = {
             "trunk": trunk.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
             "top": linear(trunk.n_dim, k, generator),

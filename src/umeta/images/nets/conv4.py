@@ -13,8 +13,10 @@ from torch.nn.utils import skip_init
 from umeta.core.parallel import ALONE, Team
 from umeta.images.nets.shared import shared_batch_norm, shared_conv, shared_scale
 
+Downsample = Literal["pool", "stem", "coarse", "stride"]
 EPSILON = 1e-5
 MOMENTUM = 0.1
+COARSE_SIDE = 64
 PATCHES_AT_ONCE = 128
 Normalization = Literal["batch", "layer", "none"]
 
@@ -163,8 +165,9 @@ class Conv4Config:
         side: Of the input image, in pixels.
         width: Filters in each block.
         downsample: "pool" halves by 2 x 2 maxima after each block and lays out the last map as the vector (ProtoNets); "stem" the same, but
-            the first block halves by its convolution's stride, for half the time; "stride" uses convolutions of stride 2 everywhere and,
-            unless it is `flat`, averages the last map over its places (MAML on Omniglot).
+            the first block halves by its convolution's stride, for half the time; "coarse" the same, but the first block halves once more,
+            by maxima, so that photos of 84 pixels cost little more than those of 42 do under "stem"; "stride" uses convolutions of stride 2
+            everywhere and, unless it is `flat`, averages the last map over its places (MAML on Omniglot).
         stored: Whether normalization uses stored statistics; see `BatchNorm`.
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
         flat: Lay out the last map as the vector under "stride" too: where in a photo something is tells what it is.
@@ -176,7 +179,7 @@ class Conv4Config:
     channels: int
     side: int
     width: int = 64
-    downsample: Literal["pool", "stem", "stride"] = "pool"
+    downsample: Downsample = "pool"
     stored: bool = True
     scale: bool = True
     signed: bool = False
@@ -205,20 +208,26 @@ class Conv4Config:
             return self.width
         side = self.side
         for block in range(4):
-            side = (side + 1) // 2 if self.strides(block) else max(side // 2, 1) if self.pools(block) else side
+            side = (side + 1) // 2 if self.strides(block) else side
+            side = max(side // 2, 1) if self.pools(block) else side
         return self.width * side**2
 
     def strides(self, block: int) -> bool:
         """Return whether a block, counted from 0, halves by its convolution's stride instead of by pooling."""
-        return self.downsample == "stride" or (self.downsample == "stem" and block == 0)
+        return self.downsample == "stride" or (self.downsample in ("stem", "coarse") and block == 0)
 
     def pools(self, block: int) -> bool:
         """Return whether a block, counted from 0, ends with 2 x 2 maxima."""
-        return not self.strides(block) and not self.ends_signed(block)
+        return (not self.strides(block) or self.downsample == "coarse") and not self.ends_signed(block)
 
     def ends_signed(self, block: int) -> bool:
         """Return whether a block, counted from 0, is left as it is normalized."""
         return self.signed and block == 3
+
+
+def quick_downsample(side: int) -> Downsample:
+    """Return the form of a Conv4 that sees most images of a side, in pixels, in a short time."""
+    return "coarse" if side >= COARSE_SIDE else "stem"
 
 
 class Conv4(nn.Module):
