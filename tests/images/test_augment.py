@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from umeta.core.rng import Rng
-from umeta.images.augment import VIEWS, RandomViews, mix_stroke, spline_basis, turn_colors
+from umeta.images.augment import VIEWS, RandomViews, binomial_blur, mix_stroke, spline_basis, turn_colors
 
 RNG = Rng.from_seed(0)
 STILL = RandomViews(rotation_deg=0, scale=0, shear=0, shift=0)
@@ -121,3 +122,13 @@ def test_dropped_pixels_are_ground_and_their_share_is_as_asked() -> None:
     assert torch.equal(dropped, (light_views == 1).all(1))
     assert torch.allclose(dark_views.amax(1)[~dropped], bright[:, 0][~dropped], atol=1e-5)
     assert len({tuple(one.flatten().tolist()) for one in dropped}) == 200
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 5), (3, 28), (3, 1)])
+def test_the_blur_is_the_binomial_filter_twice(channels: int, side: int) -> None:
+    images = torch.rand(4, channels, side, side, generator=torch.Generator().manual_seed(0))
+    kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]).div(16).expand(channels, 1, 3, 3)
+    expected = images
+    for _ in range(2):
+        expected = F.conv2d(F.pad(expected, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+    assert torch.allclose(binomial_blur(images), expected, atol=1e-6)

@@ -13,7 +13,7 @@ def test_every_embedding_has_its_six_rows_and_its_partitions_are_made_in_three_w
     names = [one.name for one in entries_of("omniglot")]
     assert len(names) == len(set(names))
     for embedding in ("bigan", "acai", "deepcluster", "infogan", "pixels"):
-        for method in ("knn", "linear", "mlp", "cluster-matching", "cactus-maml", "cactus-protonets"):
+        for method in ("knn", "linear", "mlp", "cluster-matching", "cactus-maml", "cactus-protonets", "cactus-pairs"):
             assert f"{embedding}-{method}" in names
     assert {f"acai-{learner}{how}" for learner in ("cactus-maml", "cactus-protonets") for how in ("", "-hyperplanes", "-random")} <= {
         *names
@@ -57,8 +57,10 @@ def test_seeds_are_not_repeated_where_nothing_depends_on_them():
 def test_rows_are_chosen_by_patterns_in_the_order_of_the_table():
     assert [one.name for one in entries_of("omniglot", ["default", "acai-cactus-*s"])] == [
         "acai-cactus-protonets",
+        "acai-cactus-pairs",
         "acai-cactus-maml-hyperplanes",
         "acai-cactus-protonets-hyperplanes",
+        "acai-cactus-pairs-hyperplanes",
         "default",
     ]
     with pytest.raises(InputError, match="--rows defualt: no row of the omniglot table is called that; did you mean 'default'"):

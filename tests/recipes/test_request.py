@@ -162,7 +162,11 @@ def test_what_was_given_is_not_chosen():
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "side", "expected"), [(599, 28, "stem"), (600, 28, "pool"), (2399, 56, "stem"), (2400, 56, "pool"), (None, 56, "pool")]
+    ("budget_s", "side", "expected"),
+    [
+        *[(599, 28, "stem"), (600, 28, "pool"), (2399, 56, "stem"), (2400, 56, "pool"), (None, 56, "pool"), (599, 63, "stem")],
+        *[(599, 64, "coarse"), (21_599, 84, "coarse"), (21_600, 84, "pool"), (None, 84, "coarse")],
+    ],
 )
 def test_a_short_budget_takes_the_faster_network(budget_s, side, expected):
     request = resolve("photos", budget_s=budget_s, steps=None if budget_s else 5)
@@ -256,14 +260,12 @@ def test_an_oracle_of_many_labelings_takes_its_numbers_from_the_roomiest():
 @pytest.mark.parametrize(
     ("recipe", "length", "sizes"),
     [
-        ("default", {"budget_s": 3600.0}, {"image_size": None, "color_size": 42, "kept_up_to": 42}),
-        ("default", {"budget_s": 6 * 3600.0}, {"image_size": None, "color_size": 42}),
-        ("default", {"steps": 5}, {"image_size": None, "color_size": 42}),
-        ("cactus-protonets", {"budget_s": 60.0}, {"image_size": None, "color_size": 42, "kept_up_to": 42}),
-        ("cactus-maml", {"budget_s": 1800.0}, {"image_size": None, "color_size": 42, "kept_up_to": 42}),
+        ("default", {"budget_s": 60.0}, {"image_size": None, "color_size": 84}),
+        ("default", {"steps": 5}, {"image_size": None, "color_size": 84}),
+        ("cactus-maml", {"budget_s": 6 * 3600.0}, {"image_size": None, "color_size": 84}),
     ],
 )
-def test_images_are_kept_small_where_the_budget_is(recipe, length, sizes):
+def test_photos_are_seen_at_the_size_of_the_papers_whatever_the_budget(recipe, length, sizes):
     assert image_sizes(resolve("x", recipe, **length)) == sizes
 
 
@@ -271,9 +273,17 @@ def test_an_encoder_of_others_sees_photos_at_its_usual_size_where_nobody_practic
     outside = replace(get_recipe("encoder-prototypes"), embedding="hf:somebody/something")
     assert image_sizes(resolve("photos", outside)) == {"image_size": None, "kept_up_to": 224, "color_size": 224}
     clustered = replace(get_recipe("cactus-protonets"), embedding="hf:somebody/something")
-    assert image_sizes(resolve("photos", clustered)) == {"image_size": None}
+    assert image_sizes(resolve("photos", clustered)) == {"image_size": None, "color_size": 84}
 
 
 def test_nobody_practices_on_a_frozen_encoder():
     plan = Plan.fit(resolve("photos", "encoder-prototypes"), noise(9))
     assert plan.told() == "9 color images of 28x28, no practice"
+
+
+def test_practice_on_all_pairs_is_not_bound_to_the_ways_of_a_benchmark():
+    assert (get_recipe("cactus-pairs").n_way, get_recipe("cactus-protonets").n_way) == (20, 20)
+    ways = {
+        name: Plan.fit(resolve("celeba", name, protocol="packed10k"), pool(9000)).n_way for name in ("cactus-pairs", "cactus-protonets")
+    }
+    assert ways == {"cactus-pairs": 20, "cactus-protonets": 2}

@@ -53,7 +53,8 @@ def make_net(recipe: Recipe, plan: Plan) -> NetConfig:
         first = recipe.width or 64
         return ResNet12Config(plan.channels, plan.side, (first, 5 * first // 2, 5 * first, 10 * first), stored=not gradient)
     if gradient:
-        return Conv4Config.adapted(plan.channels, plan.side, recipe.width or 32, recipe.normalization)
+        width, coarse = recipe.width or 32, plan.downsample == "coarse"
+        return Conv4Config.adapted(plan.channels, plan.side, width, recipe.normalization, coarse=coarse)
     return Conv4Config(
         plan.channels, plan.side, recipe.width or 64, plan.downsample, signed=recipe.signed, normalization=recipe.normalization
     )

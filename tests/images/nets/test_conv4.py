@@ -25,14 +25,17 @@ def test_shapes(downsample, side, grid):
     assert Conv4(config, generator()).eval()(images(2, 3, side)).shape == (2, config.n_dim)
 
 
-@pytest.mark.parametrize(("downsample", "side", "grid"), [("stem", 28, 1), ("stem", 31, 2), ("stem", 84, 5), ("stem", 2, 1)])
+@pytest.mark.parametrize(
+    ("downsample", "side", "grid"),
+    [("stem", 28, 1), ("stem", 31, 2), ("stem", 84, 5), ("stem", 2, 1), ("coarse", 84, 2), ("coarse", 64, 2), ("coarse", 2, 1)],
+)
 def test_shapes_of_a_strided_stem(downsample, side, grid):
     config = Conv4Config(1, side, 4, downsample)
     assert config.n_dim == 4 * grid * grid
     assert Conv4(config, generator()).eval()(images(2, 1, side)).shape == (2, config.n_dim)
 
 
-@pytest.mark.parametrize(("downsample", "grid"), [("pool", 3), ("stem", 3), ("stride", None)])
+@pytest.mark.parametrize(("downsample", "grid"), [("pool", 3), ("stem", 3), ("coarse", 1), ("stride", None)])
 def test_a_signed_end_keeps_the_last_map_and_both_signs(downsample, grid):
     config = Conv4Config(1, 28, 8, downsample, signed=True)
     out = Conv4(config, generator())(images(20))
@@ -75,7 +78,7 @@ def test_stored_statistics_are_those_of_torch():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("downsample", ["pool", "stem"])
+@pytest.mark.parametrize("downsample", ["pool", "stem", "coarse"])
 def test_the_folded_first_block_has_the_values_gradients_and_averages_of_the_plain_one(channels, downsample, monkeypatch):
     monkeypatch.setattr(conv4, "PATCHES_AT_ONCE", 4)
     folded, plain = (Conv4(Conv4Config(channels, 20, 5, downsample), generator()).double() for _ in range(2))
@@ -184,7 +187,7 @@ def test_the_once_differentiable_kernel_gives_the_same_values_and_first_derivati
     assert torch.isfinite(norm(torch.ones(1, 4, 1, 1))).all()
 
 
-@pytest.mark.parametrize("downsample", ["pool", "stem", "stride"])
+@pytest.mark.parametrize("downsample", ["pool", "stem", "coarse", "stride"])
 def test_in_use_it_is_convolutions_normalized_by_stored_statistics(rng, downsample):
     net = Conv4(Conv4Config(1, 28, 8, downsample, signed=downsample == "pool"), rng.torch())
     images = torch.rand(40, 1, 28, 28, generator=rng.fork("images").torch())
@@ -201,3 +204,30 @@ def test_in_use_it_is_convolutions_normalized_by_stored_statistics(rng, downsamp
     wanted = out.mean((2, 3)) if downsample == "stride" else out.flatten(1)
     assert torch.allclose(net(images), wanted, atol=1e-5)
     assert not torch.allclose(net.train()(images), wanted, atol=1e-2)
+
+
+def test_a_coarse_network_looks_at_84_pixels_as_a_stem_does_at_42():
+    maps = {}
+    for downsample, side in (("coarse", 84), ("stem", 42)):
+        net, seen = Conv4(Conv4Config(3, side, 4, downsample), generator()), []
+        for norm in net.norms[1:]:
+            norm.register_forward_hook(lambda _norm, _given, out, seen=seen: seen.append(out.shape[-1]))
+        net(images(2, 3, side))
+        maps[downsample] = seen
+    assert maps == {"stem": [21, 10, 5], "coarse": [21, 10, 5]}
+
+
+def test_a_halved_network_sees_the_mean_of_four_pixels():
+    large, small = Conv4Config(3, 85, 4, "stride", halved=True, flat=True), Conv4Config(3, 42, 4, "stride", flat=True)
+    seen = images(3, 3, 85)
+    means = seen[:, :, :84, :84].unflatten(2, (42, 2)).unflatten(4, (42, 2)).mean((3, 5))
+    assert large.n_dim == small.n_dim == 4 * 9
+    torch.testing.assert_close(Conv4(large, generator())(seen), Conv4(small, generator())(means))
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "coarse", "halved"), [(1, 28, True, False), (3, 63, True, False), (3, 64, True, True), (3, 84, False, False)]
+)
+def test_weights_move_on_large_images_only_where_those_are_halved_or_asked_for_whole(channels, side, coarse, halved):
+    config = Conv4Config.adapted(channels, side, coarse=coarse)
+    assert (config.halved, config.flat) == (halved, channels == 3)

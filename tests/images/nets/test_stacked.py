@@ -32,9 +32,9 @@ def test_first_and_second_derivatives_agree_with_finite_differences():
 @pytest.mark.parametrize("side", [28, 21, 5])
 @pytest.mark.parametrize("n_reference", [None, 4])
 @pytest.mark.parametrize("normalization", ["batch", "layer", "none"])
-@pytest.mark.parametrize("flat", [False, True])
-def test_each_task_is_embedded_by_its_own_weights(flat, normalization, n_reference, side):
-    config = Conv4Config(2, side, 5, "stride", stored=False, flat=flat, normalization=normalization)
+@pytest.mark.parametrize(("flat", "halved"), [(False, False), (True, False), (True, True)])
+def test_each_task_is_embedded_by_its_own_weights(flat, halved, normalization, n_reference, side):
+    config = Conv4Config(2, side, 5, "stride", stored=False, flat=flat, halved=halved, normalization=normalization)
     net = Conv4(config, torch.Generator()).double()
     weights = {name: value + 0.3 * draw(3, *value.shape, seed=len(name)) for name, value in net.named_parameters()}
     images = draw(3, 7, 2, side, side).sigmoid()

@@ -172,6 +172,7 @@ class Conv4Config:
         scale: Whether normalization has a learned scale (absent in the MAML authors' code).
         flat: Lay out the last map as the vector under "stride" too: where in a photo something is tells what it is.
         signed: Leave out the rectifier, and the pooling, of the last block: for cosines, which directions of one sign would crowd.
+        halved: Average the image over 2 x 2 pixels first: weights that move within a task cost many times what stored ones do.
         normalization: "batch"; "layer": each image by the mean and variance of its own map; or "none". Without batches no image's result
             depends on another, and `stored` has no meaning.
     """
@@ -184,12 +185,19 @@ class Conv4Config:
     scale: bool = True
     signed: bool = False
     flat: bool = False
+    halved: bool = False
     normalization: Normalization = "batch"
 
     @classmethod
-    def adapted(cls, channels: int, side: int, width: int = 32, normalization: Normalization = "batch") -> "Conv4Config":
-        """Return the strided network whose weights move within a task; its last map is averaged unless the images are in color."""
-        return cls(channels, side, width, "stride", stored=False, scale=False, flat=channels == 3, normalization=normalization)
+    def adapted(
+        cls, channels: int, side: int, width: int = 32, normalization: Normalization = "batch", *, coarse: bool = True
+    ) -> "Conv4Config":
+        """Return the strided network whose weights move within a task.
+
+        Its last map is averaged unless the images are in color; large images are `halved` if it may be `coarse`.
+        """
+        halved, flat = coarse and side >= COARSE_SIDE, channels == 3
+        return cls(channels, side, width, "stride", stored=False, scale=False, flat=flat, halved=halved, normalization=normalization)
 
     @property
     def together(self) -> bool:
@@ -206,7 +214,7 @@ class Conv4Config:
         """Dimensions of the output."""
         if self.averages:
             return self.width
-        side = self.side
+        side = self.side // 2 if self.halved else self.side
         for block in range(4):
             side = (side + 1) // 2 if self.strides(block) else side
             side = max(side // 2, 1) if self.pools(block) else side
@@ -258,7 +266,7 @@ class Conv4(nn.Module):
 
     def forward(self, images: Float[Tensor, "n c h w"], n_reference: int | None = None) -> Float[Tensor, "n dim"]:
         """Embed images; `n_reference` as in `BatchNorm`."""
-        out = images
+        out = F.avg_pool2d(images, 2) if self.config.halved else images
         for block, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             assert isinstance(conv, nn.Conv2d)
             stored = norm if isinstance(norm, BatchNorm) and norm.stored else None
