@@ -31,7 +31,8 @@ def stacked_conv4(
     """
     n = images.shape[1]
     if config.halved:
-        images = F.avg_pool2d(images.flatten(0, 1), 2).unflatten(0, images.shape[:2])
+        means = F.avg_pool2d(images.flatten(0, 1), 2)
+        images = means.view(-1, n, *means.shape[1:])
     maps = images.movedim(2, -1)
     for block in range(4):
         patches = _Patches.apply(maps.flatten(0, 1))  # type: ignore[no-untyped-call]
