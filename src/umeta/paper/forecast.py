@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from umeta.benchmarks.benchmark import get_benchmark
 from umeta.evaluation.report import align
+from umeta.images.nets.conv4 import COARSE_SIDE
 from umeta.paper.entry import Entry, by_lack
 from umeta.paper.scored import Terms
 from umeta.paper.tabulate import Table
@@ -59,6 +60,8 @@ def scoring_s(terms: Terms, entry: Entry) -> float:
     n_query = benchmark.n_query(entry.protocol)
     images = sum(n_way * (k_shot + n_query) for n_way in benchmark.ways for k_shot in terms.shots or benchmark.shots)
     side = entry.changes.get("image_size") or (OMNIGLOT_SIDE if terms.benchmark in DRAWN else PHOTO_SIDE)
+    if side >= COARSE_SIDE:
+        side //= 2  # in short budgets; the first block halves twice
     kind = "gradient" if "maml" in entry.recipe or entry.recipe == "umtra" else "embedding"
     if entry.method is not None:
         kind = "scratch" if entry.method == "from scratch" else "classical"

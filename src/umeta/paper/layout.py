@@ -227,7 +227,8 @@ class Page:
             "",
             "Accuracy in %, ours ± 95 % interval (over seeds; with one seed over tasks) / published. Budget and minutes are those to learn",
             "a row with one seed, its embedding included. Purity and NMI of partitions are by true classes, which no learner saw.",
-            "Color images are learned from at 42 x 42 in budgets under six hours, above at 84 x 84, as in the papers.",
+            "Color images are learned from at 84 x 84, as in the papers; in budgets under six hours ProtoNets' first block halves them",
+            "twice, and MAML sees them at 42 x 42.",
             "",
             *(["```", *self.commands(), "```", ""] if self.lines else []),
         ]
