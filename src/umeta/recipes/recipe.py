@@ -24,8 +24,8 @@ class Recipe:
         proposal: "instances": every image a class; "clusters" of an embedding; "truth": the labels of a benchmark, for a supervised
             oracle; or "none", where nobody practices.
         embedding: "acai", "bigan", "infogan", "deepcluster" or "vae"; "pixels", contrast-normalized and whitened; "contrast", not
-            whitened; the path of an `.npz`; the path of another run whose embedding is used again; or a network that others trained:
-            "hf:NAME", "hf:FOLDER", "onnx:FILE" or the path of an `.onnx`.
+            whitened; the path of an `.npz`; the path of another run whose embedding, or without one whose network, is used; or a network
+            that others trained: "hf:NAME", "hf:FOLDER", "onnx:FILE" or the path of an `.onnx`.
         encoder_labels: What labels such a network has seen, in the words of who gives it.
         partition: How an embedding is cut into clusters: "kmeans", "hyperplanes", or "random" labels, which need no embedding.
         n_clusters: k of k-means and of random labels, fewer where the pool is small; of several numbers each partition takes the next.

@@ -13,6 +13,7 @@ from umeta.core.errors import InputError
 from umeta.images.cache import ImageCache
 from umeta.images.embed.outside import USUAL_SIDE, is_outside
 from umeta.images.embed.registry import EMBEDDERS
+from umeta.images.named_classifier import PROCEDURE
 from umeta.images.nets.conv4 import COARSE_SIDE, Downsample
 from umeta.images.source import ArraySource, ImageSource, open_source
 from umeta.recipes.named import RECIPES, get_recipe
@@ -310,10 +311,10 @@ def resolve(
     if (budget_s is not None and budget_s <= 0) or (steps is not None and steps < 1):
         raise InputError("the budget must be positive and steps at least 1")
     full = (get_recipe(recipe) if isinstance(recipe, str) else recipe).settled()
-    made_elsewhere = full.embedding.endswith(".npz") or (Path(full.embedding) / "embedding").is_dir()
+    made_elsewhere = full.embedding.endswith(".npz") or any((Path(full.embedding) / part).is_dir() for part in ("embedding", PROCEDURE))
     if full.embedding not in (*EMBEDDERS, "pixels", "contrast") and not made_elsewhere and not is_outside(full.embedding):
         raise InputError(
-            f"no embedding {full.embedding!r}; give {', '.join(EMBEDDERS)}, pixels, contrast, an .npz file, a run folder that has one, "
+            f"no embedding {full.embedding!r}; give {', '.join(EMBEDDERS)}, pixels, contrast, an .npz file, a run folder, "
             "or an encoder of others: hf:NAME or onnx:FILE"
         )
     if source in benchmark_names():

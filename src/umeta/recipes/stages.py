@@ -31,6 +31,7 @@ from umeta.images.cache import ImageCache, build_cache
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
+from umeta.images.embed.learned import LearnedEncoder
 from umeta.images.embed.outside import OutsideEncoder, is_outside
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.registry import EMBEDDERS
@@ -47,6 +48,7 @@ from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
+from umeta.images.procedure import ImageLearningProcedure
 from umeta.images.sheet import draw_table, neighbor_table
 from umeta.images.source import ArraySource, ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
@@ -143,13 +145,28 @@ class Learning:
             made = Embedding(matrix, pool, taken.kind, taken)
         elif method.endswith(".npz"):
             made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
-        else:
+        elif (Path(method) / "embedding").is_dir():
             made = Embedding.read(Path(method) / "embedding", pool)
+        else:
+            made = self._by_run(Path(method), cache, pool)
         if method not in EMBEDDERS:
             table = neighbor_table(made.matrix, cache.images, rng.fork("picture"))
         draw_table(table, self.run.path / "embedding.png")
         made.write(folder)
         return made
+
+    def _by_run(self, run: Path, cache: ImageCache, pool: str) -> Embedding:
+        """Embed the pool by the network that an earlier run has learned."""
+        self.reporter.stage("embedding")
+        earlier = ImageLearningProcedure.load(run)
+        seen, (channels, side, _) = earlier.preparation, cache.images.shape[1:]
+        if (seen.channels, seen.side) != (channels, side):
+            raise InputError(
+                f"{run} learned from {seen.side}x{seen.side} images of {seen.channels} channels, and these are {side}x{side} of {channels}; "
+                f"give --image-size {seen.side}, or a run on images of their kind"
+            )
+        encoder = LearnedEncoder.of_run(earlier.procedure.encoder, cache.images, run)
+        return Embedding(embed_all(encoder, cache.images, by=self.by), pool, LearnedEncoder.kind, encoder)
 
     def partitions(self, cache: ImageCache, plan: Plan) -> Tensor:
         """Cluster the embedding, or where labels are drawn at random, nothing; returns pseudo-labels, shape [n_partitions, n_images]."""

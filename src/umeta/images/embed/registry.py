@@ -9,6 +9,7 @@ from umeta.images.embed.acai import Acai, AcaiEncoder
 from umeta.images.embed.bigan import Bigan, BiganEncoder
 from umeta.images.embed.deepcluster import DeepCluster, DeepClusterEncoder
 from umeta.images.embed.infogan import Infogan, InfoganEncoder
+from umeta.images.embed.learned import LearnedEncoder
 from umeta.images.embed.outside import OutsideEncoder
 from umeta.images.embed.pixels import PixelsZca
 from umeta.images.embed.refined import RefinedEncoder
@@ -38,6 +39,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], StoredE
     InfoganEncoder.kind: InfoganEncoder.restore,
     DeepClusterEncoder.kind: DeepClusterEncoder.restore,
     VaeEncoder.kind: VaeEncoder.restore,
+    LearnedEncoder.kind: LearnedEncoder.restore,
     PixelsZca.kind: PixelsZca.restore,
     OutsideEncoder.kind: OutsideEncoder.restore,
     RefinedEncoder.kind: _refined,

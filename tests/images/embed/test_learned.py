@@ -1,0 +1,70 @@
+"""The network of an earlier run as the embedding of another."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from umeta.core.errors import InputError
+from umeta.core.rng import Rng
+from umeta.images.embed.embedding import Embedding
+from umeta.images.embed.encoder import embed_all
+from umeta.images.embed.learned import LearnedEncoder
+from umeta.images.embed.registry import restore_encoder
+from umeta.images.nets.conv4 import Conv4, Conv4Config
+from umeta.images.procedure import ImageLearningProcedure
+from umeta.recipes.learn import learn
+from umeta.recipes.named import get_recipe
+from umeta.recipes.request import resolve
+
+
+@pytest.fixture
+def net():
+    return Conv4(Conv4Config(3, 16, 8, signed=True), Rng.from_seed(0).torch()).eval()
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (200, 3, 16, 16), np.uint8)
+
+
+def test_vectors_are_directions_at_length_one_along_their_principal_components(net, images):
+    encoder = LearnedEncoder.of_run(net, images, Path("run"))
+    found = embed_all(encoder, images)
+    directions = F.normalize(embed_all(net, images), dim=1)
+    centered = directions - directions.mean(0)
+    first = torch.linalg.svd(centered, full_matrices=False).Vh[0]
+    assert torch.allclose(found.norm(dim=1), torch.ones(200), atol=1e-5)
+    raw = (directions - encoder.mean) @ encoder.projection
+    assert abs(torch.corrcoef(torch.stack([raw[:, 0], centered @ first]))[0, 1]) > 0.999
+    assert torch.allclose(F.normalize(raw, dim=1), found, atol=1e-5)
+
+
+def test_it_goes_to_disk_and_comes_back(net, images):
+    encoder = LearnedEncoder.of_run(net, images, Path("run"))
+    again = restore_encoder("learned", encoder.describe(), encoder.state_dict())
+    assert torch.allclose(embed_all(again, images), embed_all(encoder, images), atol=1e-5)
+
+
+def test_a_network_that_sees_images_together_is_refused(images):
+    together = Conv4(Conv4Config.adapted(3, 16), Rng.from_seed(0).torch())
+    with pytest.raises(InputError, match=r"elsewhere has no embedding, and no network that sees one image at a time; give a run"):
+        LearnedEncoder.of_run(together, images, Path("elsewhere"))
+
+
+def test_a_run_clusters_what_another_has_learned(tmp_path):
+    learn(resolve("glyphs", "default", steps=2), tmp_path / "first")
+    recipe = replace(get_recipe("cactus-pairs"), embedding=str(tmp_path / "first"), n_partitions=1)
+    learn(resolve("glyphs", recipe, steps=2), tmp_path / "second")
+    embedding = Embedding.read(tmp_path / "second" / "embedding")
+    assert embedding.method == "learned" and embedding.encoder is not None
+    earlier = ImageLearningProcedure.load(tmp_path / "first").procedure.encoder.state_dict()
+    kept = load_file(tmp_path / "second" / "embedding" / "tensors.safetensors")
+    assert all(torch.equal(kept[f"encoder.net.{key}"], value) for key, value in earlier.items())
+    smaller = replace(recipe, image_size=20)
+    with pytest.raises(InputError, match=r"learned from 28x28 images of 1 channels, and these are 20x20 of 1; give --image-size 28"):
+        learn(resolve("glyphs", smaller, steps=2), tmp_path / "third")
