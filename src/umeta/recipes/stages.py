@@ -162,7 +162,7 @@ class Learning:
         seen, (channels, side, _) = earlier.preparation, cache.images.shape[1:]
         if (seen.channels, seen.side) != (channels, side):
             raise InputError(
-                f"{run} learned from {seen.side}x{seen.side} images of {seen.channels} channels, and these are {side}x{side} of {channels}; "
+                f"{run} learned from {seen.side}x{seen.side} images of {seen.channels} channels, these are {side}x{side} of {channels}; "
                 f"give --image-size {seen.side}, or a run on images of their kind"
             )
         encoder = LearnedEncoder.of_run(earlier.procedure.encoder, cache.images, run)

@@ -66,5 +66,5 @@ def test_a_run_clusters_what_another_has_learned(tmp_path):
     kept = load_file(tmp_path / "second" / "embedding" / "tensors.safetensors")
     assert all(torch.equal(kept[f"encoder.net.{key}"], value) for key, value in earlier.items())
     smaller = replace(recipe, image_size=20)
-    with pytest.raises(InputError, match=r"learned from 28x28 images of 1 channels, and these are 20x20 of 1; give --image-size 28"):
+    with pytest.raises(InputError, match=r"learned from 28x28 images of 1 channels, these are 20x20 of 1; give --image-size 28"):
         learn(resolve("glyphs", smaller, steps=2), tmp_path / "third")
