@@ -106,8 +106,8 @@ class Learn:
     protocol: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None
     """Of a benchmark source: which classes' images are in the pool; default its first."""
     embedding: Annotated[str | None, arg(metavar="HOW", help_behavior_hint="")] = None
-    """acai, bigan, infogan, deepcluster, vae, pixels, contrast, an .npz with one row per image, a run folder that has one, or an encoder
-    that others trained: hf:NAME (a vision model of transformers, or its folder) or onnx:FILE."""
+    """acai, bigan, infogan, deepcluster, vae, pixels, contrast, an .npz with one row per image, a run folder (its embedding, or else the
+    network that it learned), or an encoder that others trained: hf:NAME (a vision model of transformers, or its folder) or onnx:FILE."""
     encoder_labels: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
     """What labels an encoder of others has seen, kept and reported: none, or "ImageNet-1k, 1.3 million"."""
     partition: Annotated[Literal["kmeans", "hyperplanes", "random", "pixels"] | None, arg(metavar="HOW", help_behavior_hint="")] = None

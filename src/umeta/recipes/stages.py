@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from umeta.artifacts.artifact import read_artifact, write_artifact, write_json
+from umeta.artifacts.artifact import read_artifact, read_json, write_artifact, write_json
 from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.benchmarks.oracle import mixed_weights, usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
@@ -165,6 +165,10 @@ class Learning:
                 f"{run} learned from {seen.side}x{seen.side} images of {seen.channels} channels, these are {side}x{side} of {channels}; "
                 f"give --image-size {seen.side}, or a run on images of their kind"
             )
+        if n_labels := sum(read_json(run / "manifest.json")["labels_seen"].values()):
+            raise InputError(f"{run} has seen {n_labels} labels, so clusters of what it learned would pass them on; give a run without any")
+        if fingerprint(ImageCache.open(run / "cache")) != pool:
+            raise InputError(f"{run} learned from other images; give a run on this source, under the same protocol")
         encoder = LearnedEncoder.of_run(earlier.procedure.encoder, cache.images, run)
         return Embedding(embed_all(encoder, cache.images, by=self.by), pool, LearnedEncoder.kind, encoder)
 

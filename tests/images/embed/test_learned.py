@@ -68,3 +68,14 @@ def test_a_run_clusters_what_another_has_learned(tmp_path):
     smaller = replace(recipe, image_size=20)
     with pytest.raises(InputError, match=r"learned from 28x28 images of 1 channels, these are 20x20 of 1; give --image-size 28"):
         learn(resolve("glyphs", smaller, steps=2), tmp_path / "third")
+
+
+def test_what_other_images_or_labels_taught_is_refused(tmp_path):
+    learn(resolve("glyphs", "oracle-protonets", steps=1), tmp_path / "told")
+    recipe = replace(get_recipe("cactus-pairs"), embedding=str(tmp_path / "told"), n_partitions=1)
+    with pytest.raises(InputError, match=r"told has seen \d+ labels, so clusters of what it learned would pass them on"):
+        learn(resolve("glyphs", recipe, steps=1), tmp_path / "second")
+    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
+    np.savez(tmp_path / "other.npz", images=images)
+    with pytest.raises(InputError, match="told learned from other images; give a run on this source, under the same protocol"):
+        learn(resolve(str(tmp_path / "other.npz"), recipe, steps=1), tmp_path / "third")
