@@ -75,7 +75,9 @@ def test_what_other_images_or_labels_taught_is_refused(tmp_path):
     recipe = replace(get_recipe("cactus-pairs"), embedding=str(tmp_path / "told"), n_partitions=1)
     with pytest.raises(InputError, match=r"told has seen \d+ labels, so clusters of what it learned would pass them on"):
         learn(resolve("glyphs", recipe, steps=1), tmp_path / "second")
+    learn(resolve("glyphs", "default", steps=1), tmp_path / "elsewhere")
+    recipe = replace(recipe, embedding=str(tmp_path / "elsewhere"))
     images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
     np.savez(tmp_path / "other.npz", images=images)
-    with pytest.raises(InputError, match="told learned from other images; give a run on this source, under the same protocol"):
+    with pytest.raises(InputError, match="elsewhere learned from other images; give a run on this source, under the same protocol"):
         learn(resolve(str(tmp_path / "other.npz"), recipe, steps=1), tmp_path / "third")
