@@ -56,28 +56,37 @@ def test_a_network_that_sees_images_together_is_refused(images):
         LearnedEncoder.of_run(together, images, Path("elsewhere"))
 
 
-def test_a_run_clusters_what_another_has_learned(tmp_path):
-    learn(resolve("glyphs", "default", steps=2), tmp_path / "first")
-    recipe = replace(get_recipe("cactus-pairs"), embedding=str(tmp_path / "first"), n_partitions=1)
-    learn(resolve("glyphs", recipe, steps=2), tmp_path / "second")
+def photos(path, seed, n=400):
+    np.savez(path, images=np.random.default_rng(seed).integers(0, 256, (n, 16, 16, 3), np.uint8))
+    return str(path)
+
+
+@pytest.fixture
+def first(tmp_path):
+    learn(resolve(photos(tmp_path / "pool.npz", 0), replace(get_recipe("default"), n_way=16), steps=1), tmp_path / "first")
+    return tmp_path / "first"
+
+
+def on(run, **changes):
+    return replace(get_recipe("cactus-pairs"), embedding=str(run), n_partitions=1, **changes)
+
+
+def test_a_run_clusters_what_another_has_learned(tmp_path, first):
+    learn(resolve(str(tmp_path / "pool.npz"), on(first), steps=1), tmp_path / "second")
     embedding = Embedding.read(tmp_path / "second" / "embedding")
     assert embedding.method == "learned" and embedding.encoder is not None
-    earlier = ImageLearningProcedure.load(tmp_path / "first").procedure.encoder.state_dict()
+    earlier = ImageLearningProcedure.load(first).procedure.encoder.state_dict()
     kept = load_file(tmp_path / "second" / "embedding" / "tensors.safetensors")
     assert all(torch.equal(kept[f"encoder.net.{key}"], value) for key, value in earlier.items())
-    smaller = replace(recipe, image_size=20)
-    with pytest.raises(InputError, match=r"learned from 28x28 images of 1 channels, these are 20x20 of 1; give --image-size 28"):
-        learn(resolve("glyphs", smaller, steps=2), tmp_path / "third")
 
 
-def test_what_other_images_or_labels_taught_is_refused(tmp_path):
-    learn(resolve("glyphs", "oracle-protonets", steps=1), tmp_path / "told")
-    recipe = replace(get_recipe("cactus-pairs"), embedding=str(tmp_path / "told"), n_partitions=1)
-    with pytest.raises(InputError, match=r"told has seen \d+ labels, so clusters of what it learned would pass them on"):
-        learn(resolve("glyphs", recipe, steps=1), tmp_path / "second")
-    learn(resolve("glyphs", "default", steps=1), tmp_path / "elsewhere")
-    recipe = replace(recipe, embedding=str(tmp_path / "elsewhere"))
-    images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
-    np.savez(tmp_path / "other.npz", images=images)
-    with pytest.raises(InputError, match="elsewhere learned from other images; give a run on this source, under the same protocol"):
-        learn(resolve(str(tmp_path / "other.npz"), recipe, steps=1), tmp_path / "third")
+def test_a_run_on_other_images_or_with_labels_is_refused(tmp_path, first):
+    pool, other = str(tmp_path / "pool.npz"), photos(tmp_path / "other.npz", 1)
+    with pytest.raises(InputError, match=r"learned from 16x16 images of 3 channels, these are 20x20 of 3; give --image-size 16"):
+        learn(resolve(pool, on(first, image_size=20), steps=1), tmp_path / "second")
+    with pytest.raises(InputError, match="first learned from other images; give a run on this source, under the same protocol"):
+        learn(resolve(other, on(first), steps=1), tmp_path / "third")
+    manifest = first / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"meta_train": 0', '"meta_train": 7'))
+    with pytest.raises(InputError, match=r"first has seen 7 labels, so clusters of what it learned would pass them on"):
+        learn(resolve(pool, on(first), steps=1), tmp_path / "fourth")
