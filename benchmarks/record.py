@@ -72,12 +72,15 @@ def main() -> None:
             key: manifest[key] for key in ("elapsed_s", "steps", "n_partitions", "agreement", "plan", "threads", "versions", "machine")
         }
         learned["recipe"] = manifest["recipe"]
-        before, taken, embedding_s = [], "", 0.0
+        before, taken, embedding_s, learned_by = [], "", 0.0, ""
         source = Path(config["recipe"]["embedding"])
         if (source / "config.json").is_file():
             before = [learn_command(json.loads((source / "config.json").read_text()), "").replace("--out RUN", "--out EMBEDDED")]
-            embedding_s = json.loads((source / "progress.json").read_text())["embedding_s"]
+            progress = json.loads((source / "progress.json").read_text())
+            embedding_s = progress.get("embedding_s", progress["elapsed_s"])
             taken = " --embedding EMBEDDED"
+            if not (source / "embedding").is_dir():
+                learned_by = json.loads((source / "config.json").read_text())["recipe"]["name"]
         for path in sorted((Path(run) / "evaluation").glob("*.json")):
             report = json.loads(path.read_text())
             commands = evaluate_commands(report)
@@ -85,6 +88,7 @@ def main() -> None:
                 row.pop("per_task", None)
                 if row["method"].partition(" (")[0] == config["recipe"]["name"]:
                     row["method"] += changes(config["recipe"])
+                    row["method"] += f" --embedding RUN of {learned_by}" if learned_by else ""
                     row["method"] += f" {length(config)}"
                     row["method"] += f", learned on {config['source']}" if config["source"] != report["benchmark"] else ""
             content = {
