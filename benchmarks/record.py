@@ -75,12 +75,13 @@ def main() -> None:
         before, taken, embedding_s, learned_by = [], "", 0.0, ""
         source = Path(config["recipe"]["embedding"])
         if (source / "config.json").is_file():
-            before = [learn_command(json.loads((source / "config.json").read_text()), "").replace("--out RUN", "--out EMBEDDED")]
+            earlier = json.loads((source / "config.json").read_text())
+            before = [learn_command(earlier, "").replace("--out RUN", "--out EMBEDDED")]
             progress = json.loads((source / "progress.json").read_text())
             embedding_s = progress.get("embedding_s", progress["elapsed_s"])
             taken = " --embedding EMBEDDED"
             if not (source / "embedding").is_dir():
-                learned_by = json.loads((source / "config.json").read_text())["recipe"]["name"]
+                learned_by = earlier["recipe"]["name"]
         for path in sorted((Path(run) / "evaluation").glob("*.json")):
             report = json.loads(path.read_text())
             commands = evaluate_commands(report)

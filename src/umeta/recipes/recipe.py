@@ -20,7 +20,8 @@ class Recipe:
         learner: Who practices; "in-context" are ProtoNets whose network, once trained, is frozen under a transformer that practices next;
             "encoder" does not practice: prototypes on the encoder of the embedding.
         downsample: Of a ProtoNets' Conv4: "pool" as published, "stem" or "stride", several times faster and a little less accurate; "auto"
-            is "pool", or "stem" where the budget is short.
+            is "pool", or "stem" where the budget is short. In budgets under six hours images of 64 pixels or more take "coarse" all the
+            same.
         proposal: "instances": every image a class; "clusters" of an embedding; "truth": the labels of a benchmark, for a supervised
             oracle; or "none", where nobody practices.
         embedding: "acai", "bigan", "infogan", "deepcluster" or "vae"; "pixels", contrast-normalized and whitened; "contrast", not

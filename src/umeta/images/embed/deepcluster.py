@@ -19,11 +19,12 @@ from umeta.core.rng import Rng
 from umeta.core.state import ModuleState
 from umeta.functional.prototypes import prototypes
 from umeta.images.augment import VIEWS
-from umeta.images.embed.encoder import embed_all, quick, to_float
+from umeta.images.embed.encoder import Encoder, embed_all, quick, to_float
 from umeta.images.nets.adversary import linear
 from umeta.images.nets.conv4 import Conv4, Conv4Config, quick_downsample
 
 MOST_IMAGES = 32_768
+N_DIM = 256
 LAST_SIDE = 4
 IMAGES_PER_DIM = 8
 EPSILON = 1e-5
@@ -126,7 +127,7 @@ class DeepCluster:
 
     views: Literal["affine", "drawings", "photos"] = "drawings"
     n_clusters: int | None = None
-    n_dim: int = 256
+    n_dim: int = N_DIM
     steps_each: int = 100
     n_iter: int = 10
     batch_size: int = 128
@@ -198,7 +199,7 @@ class DeepCluster:
         """Return the encoder of a trained state; its components are those of at most 32,768 images of the pool."""
         trunk = state.modules["trunk"].eval()
         assert isinstance(trunk, Trunk)
-        mean, projection = components(embed_all(trunk, images[:: -(-len(images) // MOST_IMAGES)]), self.n_dim)
+        mean, projection = components_of_pool(trunk, images, self.n_dim)
         tensors = {f"trunk.{key}": value for key, value in trunk.state_dict().items()} | {"mean": mean, "projection": projection}
         return DeepClusterEncoder.restore({"net": asdict(trunk.net.config), "n_dim": projection.shape[1]}, tensors)
 
@@ -253,6 +254,11 @@ def components(features: Float[Tensor, "n d"], n_dim: int) -> tuple[Float[Tensor
     most = max(min(n_dim, len(features) // IMAGES_PER_DIM), 2)
     kept = (values > EPSILON * values[-1]).nonzero()[:, 0].flip(0)[:most]
     return mean, (vectors[:, kept] / values[kept].pow(1 / 4)).float()
+
+
+def components_of_pool(encoder: Encoder, images: NDArray[np.uint8], n_dim: int = N_DIM) -> tuple[Float[Tensor, " d"], Float[Tensor, "d m"]]:
+    """Return the `components` of what an encoder sees of a pool, found on at most 32,768 of its images, spread evenly."""
+    return components(embed_all(encoder, images[:: -(-len(images) // MOST_IMAGES)]), n_dim)
 
 
 def even_draw(labels: Int[Tensor, " n"], k: int, n_drawn: int, rng: Rng) -> Int[Tensor, " m"]:

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from umeta.core.errors import InputError
-from umeta.images.embed.deepcluster import MOST_IMAGES, components
-from umeta.images.embed.encoder import embed_all
+from umeta.images.embed.deepcluster import components_of_pool
 from umeta.images.learners.classifier import restored
 from umeta.images.nets.net import Net, describe_net, rebuilt, restore_net
-
-N_DIM = 256
 
 
 class LearnedEncoder(nn.Module):
@@ -47,12 +44,11 @@ class LearnedEncoder(nn.Module):
         """
         if not isinstance(net, Net) or net.config.together:
             raise InputError(f"{run} has no embedding, and no network that sees one image at a time; give a run of ProtoNets, say default")
-        features = embed_all(lambda batch: F.normalize(net(batch).float(), dim=1), images[:: -(-len(images) // MOST_IMAGES)])
-        return cls(net, *components(features, N_DIM)).eval().requires_grad_(False)
+        return cls(net, *components_of_pool(lambda batch: directions(net, batch), images)).eval().requires_grad_(False)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n m"]:
         """Embed images with values in `[0, 1]`."""
-        return F.normalize((F.normalize(self.net(images).float(), dim=1) - self.mean) @ self.projection, dim=1)
+        return F.normalize((directions(self.net, images) - self.mean) @ self.projection, dim=1)
 
     def describe(self) -> dict[str, Any]:
         """Return what `restore` needs beside the tensors, JSON-ready."""
@@ -63,3 +59,8 @@ class LearnedEncoder(nn.Module):
         """Rebuild the encoder from an artifact."""
         net = rebuilt(restore_net(info["net"]), restored(tensors, "net."))
         return cls(net, tensors["mean"], tensors["projection"]).eval().requires_grad_(False)
+
+
+def directions(net: Net, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+    """Return a network's vectors at length 1."""
+    return F.normalize(net(images).float(), dim=1)
