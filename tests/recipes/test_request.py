@@ -281,6 +281,22 @@ def test_nobody_practices_on_a_frozen_encoder():
     assert plan.told() == "9 color images of 28x28, no practice"
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("default", {}, "recipes that practice on images of clusters; default does not"),
+        ("encoder-prototypes", {}, "encoder-prototypes does not"),
+        ("cactus-maml", {"practice_on": "embedding"}, "cactus-maml with --on embedding does not"),
+        ("cactus-maml", {"embedding": "deepcluster", "net": "resnet12"}, "leave out --net, --normalization and --width"),
+        ("cactus-maml", {"embedding": "deepcluster", "width": 8}, "leave out --net, --normalization and --width"),
+        ("cactus-maml", {}, "needs an embedding by a network that learners practice, and acai is none; give --embedding deepcluster"),
+    ],
+)
+def test_what_cannot_begin_at_an_embedding_says_so(name, changes, message):
+    with pytest.raises(InputError, match=message):
+        resolve("photos", replace(get_recipe(name), start="embedding", **changes))
+
+
 def test_practice_on_all_pairs_is_not_bound_to_the_ways_of_a_benchmark():
     assert (get_recipe("cactus-pairs").n_way, get_recipe("cactus-protonets").n_way) == (20, 20)
     ways = {

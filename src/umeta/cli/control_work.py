@@ -27,7 +27,7 @@ from umeta.recipes.route import PREFIX, is_control_run
 
 OF_IMAGES = (
     *("protocol", "embedding", "encoder_labels", "partition", "margin", "labeled_share", "clusters", "partitions", "augment", "splits"),
-    *("image_size", "norm", "net", "on", "width", "normalization"),
+    *("image_size", "norm", "net", "on", "start", "lr", "width", "normalization"),
 )
 DEFAULT_TASKS = 40
 

@@ -140,6 +140,10 @@ class Learn:
     """Network of ProtoNets and gradient learners."""
     on: Annotated[Literal["images", "embedding"] | None, arg(metavar="images|embedding", help_behavior_hint="")] = None
     """What ProtoNets and gradient learners on clusters see: images, or an embedding, by an MLP on top of its frozen encoder."""
+    start: Annotated[Literal["random", "embedding"] | None, arg(metavar="random|embedding", help_behavior_hint="")] = None
+    """Where ProtoNets and gradient learners on clusters begin: at random weights, or at those of the network of --embedding."""
+    lr: Annotated[float | None, arg(metavar="RATE", help_behavior_hint="")] = None
+    """The first learning rate of practice, in place of the recipe's; less suits a beginning at weights that are good already."""
     width: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None
     """Filters of the network's first block, or units of an MLP's layers; fewer are faster."""
     normalization: Annotated[Literal["batch", "layer", "none"] | None, arg(metavar="batch|layer|none", help_behavior_hint="")] = None

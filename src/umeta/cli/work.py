@@ -87,6 +87,8 @@ def request_of(verb: Learn) -> Request:
         "n_partitions": verb.partitions,
         "augment": verb.augment,
         "practice_on": verb.on,
+        "start": verb.start,
+        "lr": verb.lr,
         "n_splits": verb.splits,
         "image_size": verb.image_size,
         "norm": verb.norm,
@@ -121,6 +123,10 @@ def request_of(verb: Learn) -> Request:
         raise InputError(f"{flag} is for recipes that cluster an embedding; {recipe.name} has none, give --recipe cactus-protonets, say")
     if verb.splits is not None and (recipe.learner != "protonets" or recipe.objective != "episode"):
         raise InputError(f"--splits is for ProtoNets that score episodes; {recipe.name} does not")
+    if verb.lr is not None and (verb.lr <= 0 or recipe.learner == "encoder"):
+        raise InputError(
+            f"--lr {verb.lr:g} is for recipes that practice, and must be above 0; theirs is {get_recipe('default').lr:g} or less"
+        )
     if verb.norm is not None and recipe.learner != "maml":
         raise InputError(f"--norm is for gradient learners; {recipe.name} always uses stored statistics")
     if recipe.learner not in ("protonets", "maml") and (verb.net or verb.width or verb.normalization):

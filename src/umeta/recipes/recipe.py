@@ -43,7 +43,7 @@ class Recipe:
         metric: In which geometry ProtoNets' classes are points.
         objective: Of ProtoNets; see there.
         signed: Whether the network's last block neither rectifies nor pools, which suits cosines.
-        lr: The first learning rate of ProtoNets and PsCo.
+        lr: The first learning rate of practice, of MAML's outer loop.
         weight_decay: Of ProtoNets and PsCo.
         average: Share that ProtoNets' exported average of weights keeps at each step; 0 for none.
         n_splits: Episodes made from each embedded one (ProtoNets); 1 as published.
@@ -58,6 +58,8 @@ class Recipe:
         net: "conv4", or "resnet12" for color (ProtoNets and MAML).
         practice_on: What ProtoNets and MAML see: "images", or vectors of the "embedding", whose frozen encoder becomes part of the
             procedure; their network is then an MLP of two layers. Views of images, if `augment` asks for any, are embedded at every step.
+        start: Where practice begins (ProtoNets and MAML): at "random" weights, or at those of the network of the "embedding", whose form it
+            then has.
         width: Filters of the network's first block; None takes 64, and 32 in MAML's Conv4. A ResNet-12 widens by 2.5, 5 and 10. Of an
             MLP the units of each layer; None takes 128, and 64 in MAML's.
         normalization: Of a Conv4 (ProtoNets and MAML): "batch", "layer" or "none".
@@ -105,6 +107,7 @@ class Recipe:
     learn_rates: bool = False
     net: Literal["conv4", "resnet12"] = "conv4"
     practice_on: Literal["images", "embedding"] = "images"
+    start: Literal["random", "embedding"] = "random"
     width: int | None = None
     normalization: Normalization = "batch"
     norm: Literal["stored", "batch"] = "stored"
@@ -128,4 +131,11 @@ class Recipe:
             )
         if on_embedding and (self.net != "conv4" or self.normalization != "batch"):
             raise InputError("--on embedding practices an MLP on vectors; leave out --net and --normalization")
+        if self.start == "embedding" and (on_embedding or self.proposal != "clusters" or self.learner not in ("protonets", "maml")):
+            raise InputError(
+                f"--start embedding is for recipes that practice on images of clusters; {self.name}"
+                f"{' with --on embedding' if on_embedding else ''} does not, give --recipe cactus-pairs, say"
+            )
+        if self.start == "embedding" and (self.net != "conv4" or self.normalization != "batch" or self.width):
+            raise InputError("--start embedding has the network of the embedding; leave out --net, --normalization and --width")
         return replace(self, augment=self.augment or ("none" if on_embedding else "affine"))

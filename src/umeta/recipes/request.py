@@ -317,6 +317,11 @@ def resolve(
             f"no embedding {full.embedding!r}; give {', '.join(EMBEDDERS)}, pixels, contrast, an .npz file, a run folder, "
             "or an encoder of others: hf:NAME or onnx:FILE"
         )
+    if full.start == "embedding" and full.embedding != "deepcluster" and not Path(full.embedding).is_dir():
+        raise InputError(
+            f"--start embedding needs an embedding by a network that learners practice, and {full.embedding} is none; "
+            "give --embedding deepcluster, or a run of ProtoNets"
+        )
     if source in benchmark_names():
         protocol = protocol or get_benchmark(source).protocols[0]
     return Request(source, full, protocol, budget_s, steps, seed)

@@ -28,6 +28,7 @@ from umeta.functional.prototypes import Metric
 from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
+from umeta.images.embed.deepcluster import DeepClusterEncoder
 from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
 from umeta.images.embed.external import read_embedding
@@ -45,6 +46,7 @@ from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import Maml
 from umeta.images.learners.on_embedding import OnEmbedding
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
+from umeta.images.nets.net import Net
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
@@ -253,12 +255,22 @@ class Learning:
     def learner(self, cache: ImageCache, pool: Pool, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
         """Return the recipe's learner; one that practices on the embedding finds the pool's vectors in the pool."""
         if self.recipe.practice_on == "images":
-            return make_learner(self.recipe, plan)
+            return make_learner(self.recipe, plan, self.beginning(cache) if self.recipe.start == "embedding" else None)
         matrix, encoder = self.encoded(cache)
         pool.keep(encoder, matrix)
         learner = make_learner(self.recipe, replace(plan, channels=matrix.shape[1], side=1))
         assert isinstance(learner, ProtoNets | Maml)
         return OnEmbedding(learner, encoder)
+
+    def beginning(self, cache: ImageCache) -> Net:
+        """Return the network of the embedding, at whose weights practice is to begin."""
+        encoder = self.embedding(cache).encoder
+        if not isinstance(encoder, LearnedEncoder | DeepClusterEncoder):
+            raise InputError(
+                f"the embedding of {self.recipe.embedding} is not by a network that learners practice; "
+                "give --embedding deepcluster or a run of ProtoNets, or leave out --start embedding"
+            )
+        return encoder.net
 
     def practice(
         self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan

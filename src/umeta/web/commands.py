@@ -16,6 +16,8 @@ FLAGS = {
     "n_clusters": "--clusters",
     "n_partitions": "--partitions",
     "practice_on": "--on",
+    "start": "--start",
+    "lr": "--lr",
     "augment": "--augment",
     "n_splits": "--splits",
     "image_size": "--image-size",

@@ -80,6 +80,30 @@ def test_a_run_clusters_what_another_has_learned(tmp_path, first):
     assert all(torch.equal(kept[f"encoder.net.{key}"], value) for key, value in earlier.items())
 
 
+@pytest.mark.parametrize(
+    ("recipe", "prefix"), [("cactus-pairs", "net."), ("cactus-maml", "model.net."), ("cactus-protomaml", "model.net.")]
+)
+def test_practice_begins_at_the_weights_of_the_earlier_run(tmp_path, first, recipe, prefix):
+    earlier = dict(ImageLearningProcedure.load(first).procedure.encoder.named_parameters())
+    for start, near in (("embedding", True), ("random", False)):
+        settings = replace(get_recipe(recipe), embedding=str(first), n_partitions=1, start=start)
+        learn(resolve(str(tmp_path / "pool.npz"), settings, steps=1, seed=1), tmp_path / start)
+        learned = load_file(tmp_path / start / "procedure" / "tensors.safetensors")
+        fits = [
+            learned[f"{prefix}{name}"].shape == value.shape and torch.allclose(learned[f"{prefix}{name}"], value, atol=3e-3)
+            for name, value in earlier.items()
+            if name.startswith("convs")
+        ]
+        assert len(fits) == 4 and all(fits) == near
+
+
+def test_an_embedding_without_such_a_network_cannot_begin_practice(tmp_path, first):
+    source = str(tmp_path / "pool.npz")
+    learn(resolve(source, replace(on("pixels"), n_partitions=1), steps=1), tmp_path / "pixels")
+    with pytest.raises(InputError, match=r"pixels is not by a network that learners practice; give --embedding deepcluster or a run"):
+        learn(resolve(source, on(tmp_path / "pixels", start="embedding"), steps=1), tmp_path / "second")
+
+
 def test_a_run_on_other_images_or_with_labels_is_refused(tmp_path, first):
     pool, other = str(tmp_path / "pool.npz"), photos(tmp_path / "other.npz", 1)
     with pytest.raises(InputError, match=r"learned from 16x16 images of 3 channels, these are 20x20 of 3; give --image-size 16"):

@@ -73,6 +73,11 @@ class DeepClusterEncoder(nn.Module):
         self.register_buffer("mean", torch.zeros(self.trunk.n_dim))
         self.register_buffer("projection", torch.zeros(self.trunk.n_dim, n_dim))
 
+    @property
+    def net(self) -> Conv4:
+        """The network alone."""
+        return self.trunk.net
+
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
         """Embed images with values in `[0, 1]`."""
         return F.normalize((self.trunk(images).float() - self.mean) @ self.projection, dim=1)

@@ -18,7 +18,7 @@ from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.adaptation import InnerLoop, NetClassifier, Statistics, task_loss
 from umeta.images.learners.classifier import restored
-from umeta.images.nets.net import Net, NetConfig, describe_net, restore_net
+from umeta.images.nets.net import Net, NetConfig, begin_at, describe_net, restore_net
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class GradientProcedure:
         with torch.no_grad():
             seen = seen_by(self.below, support.images)
             adapted, _ = self._run(seen[None], support.labels, seen[None], support.n_way, every_step=False)
-        fresh = NetClassifier(self.model.net.config, adapted["head.bias"].shape[1], torch.Generator())
+        fresh = NetClassifier(self.model.net.config, adapted["head.bias"].shape[1], torch.Generator(), self.model.length)
         fresh.load_state_dict({name: value[0].detach() for name, value in adapted.items()})
         return GradientClassifier(fresh.requires_grad_(False), seen, support.n_way, self.inner.statistics, self.below)
 
@@ -152,12 +152,12 @@ def _tensors(model: NetClassifier, below: StoredEncoder | None) -> dict[str, Ten
 
 
 def _description(model: NetClassifier, below: StoredEncoder | None) -> dict[str, Any]:
-    described = {"type": "gradient", "net": describe_net(model.net.config), "head": model.head.out_features}
+    described = {"type": "gradient", "net": describe_net(model.net.config), "head": model.head.out_features, "length": model.length}
     return described if below is None else described | {"below": describe_encoder(below)}
 
 
 def _restored(info: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[NetClassifier, StoredEncoder | None]:
-    model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator())
+    model = NetClassifier(restore_net(info["net"]), info["head"], torch.Generator(), info.get("length"))
     model.load_state_dict(restored(tensors, "model."))
     return model, restore_encoder(**info["below"], tensors=restored(tensors, "below.")) if info.get("below") else None
 
@@ -200,11 +200,14 @@ class Maml:
         n_adapt_steps: Inner steps of the exported procedure.
         outer_lr: Adam's first learning rate; it follows half a cosine to 0.
         learn_rates: Whether each adapted number has a rate of its own, which starts at `inner.lr` and is meta-learned (Meta-SGD).
+        begin: A network of the form of `net`, but for stored statistics, at whose weights meta-training begins; None for random ones.
+        length: Of the vectors that the head sees; see `NetClassifier`.
 
     Source:
         Finn et al. 2017 (arXiv:1703.03400), algorithm 2, with CACTUs' loss and rates (arXiv:1810.02334, appendix). Departures: the outer
         learning rate is annealed; normalization has a scale only if `net.scale`; gradients are not clipped, which CACTUs' code does on
-        photos, at 10 by value. Meta-SGD: Li et al. 2017 (arXiv:1707.09835), algorithm 1; there rates start at random and one step is
+        photos, at 10 by value. With `begin`, as Ye and Chao 2022 (arXiv:2106.16245), whose network has learned to classify before.
+        Meta-SGD: Li et al. 2017 (arXiv:1707.09835), algorithm 1; there rates start at random and one step is
         taken.
     """
 
@@ -214,6 +217,8 @@ class Maml:
     n_adapt_steps: int = 50
     outer_lr: float = 1e-3
     learn_rates: bool = False
+    begin: Net | None = None
+    length: float | None = None
 
     def __post_init__(self) -> None:
         if self.net.stored and getattr(self.net, "normalization", "batch") == "batch":
@@ -222,8 +227,10 @@ class Maml:
             raise ValueError("a head made of prototypes has no rates of its own to learn; take a learned head, or a fixed rate")
 
     def init(self, rng: Rng) -> ModuleState:
-        """Return a fresh network, rates if they are learned, and their optimizer."""
-        model = NetClassifier(self.net, self.n_way, rng.torch())
+        """Return a fresh network, or one at the weights of `begin`, rates if they are learned, and their optimizer."""
+        model = NetClassifier(self.net, self.n_way, rng.torch(), self.length)
+        if self.begin is not None:
+            begin_at(model.net, self.begin)
         modules: dict[str, nn.Module] = {"model": model}
         if self.inner.head == "prototypes":
             model.head.requires_grad_(False)
@@ -271,6 +278,7 @@ class Maml:
         info = {
             "net": describe_net(self.net),
             "head": self.n_way,
+            "length": self.length,
             "inner": asdict(replace(self.inner, n_steps=self.n_adapt_steps)),
         }
         weights = {f"model.{key}": value.clone() for key, value in state.modules["model"].state_dict().items()}

@@ -22,7 +22,7 @@ from umeta.images.embed.training import StoredEncoder
 from umeta.images.episode import Episode, Episodes, Examples
 from umeta.images.learners.classifier import restored
 from umeta.images.learners.heads import Fitted, Head, Prototypes, restore_head
-from umeta.images.nets.net import Net, NetConfig, build, describe_net, rebuilt, restore_net
+from umeta.images.nets.net import Net, NetConfig, begin_at, build, describe_net, rebuilt, restore_net
 
 AT_ONCE = 512
 
@@ -159,6 +159,7 @@ class ProtoNets:
         average: Share that the exported average of the weights keeps at each step, less in the first ones (see `warmed`); 0 exports the
             last weights.
         n_splits: Episodes made from each embedded one, by drawing its support anew; 1 is the published form.
+        begin: A network of the form of `net` at whose weights practice begins; None for random ones.
 
     Source:
         Snell et al. 2017 (arXiv:1703.05175), algorithm 1, and CACTUs' fork of the authors' code. Departure: the learning rate is annealed.
@@ -171,6 +172,7 @@ class ProtoNets:
     weight_decay: float = 0.0
     average: float = 0.0
     n_splits: int = 1
+    begin: Net | None = None
 
     def __post_init__(self) -> None:
         if self.net.together:
@@ -179,8 +181,11 @@ class ProtoNets:
             raise ValueError('the objective "pairs" compares by the cosine; give Metric("cosine", temperature)')
 
     def init(self, rng: Rng) -> ModuleState:
-        """Return a fresh network and its optimizer."""
-        net = build(self.net, rng.torch()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Return a fresh network, or one at the weights of `begin`, and its optimizer."""
+        net = build(self.net, rng.torch())
+        if self.begin is not None:
+            begin_at(net, self.begin)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         modules = {"net": net} | ({"average": deepcopy(net).requires_grad_(False)} if self.average else {})
         return ModuleState(modules, {"adam": torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)})
 

@@ -35,6 +35,12 @@ def restore_net(info: Mapping[str, Any]) -> NetConfig:
     return _CONFIGS[info.get("type", "conv4")](**fields)
 
 
+def begin_at(net: Net, other: Net) -> None:
+    """Give a network the weights of another of its form, and its statistics where both store them."""
+    theirs = other.state_dict()
+    net.load_state_dict({name: theirs[name] for name in net.state_dict()})
+
+
 def rebuilt(config: NetConfig, weights: Mapping[str, Tensor]) -> Net:
     """Return a network with these weights and statistics, frozen and laid out for use."""
     net = build(config, torch.Generator()).eval()
