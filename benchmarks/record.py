@@ -9,21 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from umeta.recipes.named import get_recipe
+from umeta.web.commands import FLAGS
 
-FLAGS = {
-    "n_clusters": "--clusters",
-    "n_partitions": "--partitions",
-    "augment": "--augment",
-    "n_splits": "--splits",
-    "image_size": "--image-size",
-    "norm": "--norm",
-    "practice_on": "--on",
-    "net": "--net",
-    "width": "--width",
-    "normalization": "--normalization",
-    "first_order": "--first-order",
-    "labeled_share": "--labeled-share",
-}
+# What a run takes from an earlier one is a command of its own.
+SWITCHES = {key: flag for key, flag in FLAGS.items() if key != "embedding"} | {"first_order": "--first-order"}
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
@@ -43,7 +32,7 @@ def changes(recipe: dict) -> str:
     """Return the switches with which a recipe departs from the one that has its name."""
     named = get_recipe(recipe["name"])
     usual = asdict(named) | {"augment": replace(named, practice_on=recipe.get("practice_on", named.practice_on)).settled().augment}
-    found = {flag: recipe[key] for key, flag in FLAGS.items() if key in recipe and recipe[key] != usual[key]}
+    found = {flag: recipe[key] for key, flag in SWITCHES.items() if key in recipe and recipe[key] != usual[key]}
     return "".join(f" {flag}" if value is True else f" {flag} {value}" for flag, value in found.items())
 
 

@@ -4,13 +4,17 @@ import base64
 import io
 import json
 import re
+import shlex
 import shutil
+from dataclasses import asdict
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from umeta.cli.main import main, parse
+from umeta.cli.work import request_of
 from umeta.core.errors import ArtifactError, InputError, UmetaError
 from umeta.evaluation.report import Report, Row
 from umeta.web.commands import commands
@@ -101,6 +105,14 @@ def test_the_commands_can_be_parsed_and_give_what_differs_from_the_recipe(scored
     assert (verb.clusters, verb.splits, verb.augment, verb.on) == (None, None, None, None) and not verb.first_order
     verb = parse(evaluate.split()[1:])
     assert (verb.on, verb.ways, verb.shots, verb.queries, verb.baselines) == ("glyphs", (5,), (1, 5), 15, True)
+
+
+def test_the_command_of_a_run_has_all_of_its_settings():
+    given = ("--lr", "0.01", "--net", "resnet12", "--width", "8", "--partition", "hyperplanes", "--margin", "0.5", "--first-order")
+    words = ["learn", "photos", "--out", "run", "--recipe", "cactus-maml", "--steps", "3", *given]
+    config = asdict(request_of(parse(words)))
+    (line,) = commands(Path("run"), config, [])
+    assert request_of(parse(shlex.split(line)[1:])) == request_of(parse(words))
 
 
 def test_stages_follow_one_another_in_time(tmp_path):
