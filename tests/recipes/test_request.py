@@ -116,6 +116,9 @@ def test_papers_are_those_that_were_used():
     assert keys("photos", "contrast") == keys("photos", "pixels")
     resnet = replace(get_recipe("cactus-maml"), net="resnet12")
     assert keys("photos", "external", resnet) == {"hsu2019cactus", "finn2017maml", "lee2019metaoptnet", "johnson2019faiss"}
+    begun = replace(get_recipe("cactus-maml"), embedding="deepcluster", start="embedding")
+    assert "ye2022unicorn" in keys("photos", "deepcluster", begun)
+    assert "ye2022unicorn" not in keys("photos", "deepcluster", replace(begun, start="random"))
     assert keys("omniglot", None, "oracle-maml") == {"finn2017maml", "lake2015omniglot"}
 
 

@@ -49,5 +49,6 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
     keys = [key for key in recipe.papers if key not in EMBEDDING.values()]
     keys += [EMBEDDING[embedding]] if embedding in EMBEDDING else []
     keys += ["lee2019metaoptnet"] * (recipe.net == "resnet12")
+    keys += ["ye2022unicorn"] * (recipe.start == "embedding" and recipe.learner == "maml")
     clustered = embedding == "deepcluster" or (embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans")
     return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])
