@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from umeta.artifacts.artifact import read_json
+from umeta.images.embed.learned import LearnedEncoder
 from umeta.recipes.request import Request
 
 ENTRY = re.compile(r"^@\w+\{(\w+),.*?^\}", re.DOTALL | re.MULTILINE)
@@ -39,7 +41,10 @@ def short_citation(key: str) -> str:
 
 
 def papers_used(request: Request, embedding: str | None) -> list[str]:
-    """Return the keys of the papers that a run used: those of its recipe that it took up, its network's, its clustering's and its data's.
+    """Return the keys of the papers that a run used.
+
+    They are those of its recipe that it took up, its network's, its clustering's and its data's, and where it clusters what an earlier run
+    has learned, that run's.
 
     Args:
         request: What was learned, from what.
@@ -51,4 +56,7 @@ def papers_used(request: Request, embedding: str | None) -> list[str]:
     keys += ["lee2019metaoptnet"] * (recipe.net == "resnet12")
     keys += ["ye2022unicorn"] * (recipe.start == "embedding" and recipe.learner == "maml")
     clustered = embedding == "deepcluster" or (embedding is not None and recipe.proposal == "clusters" and recipe.partition == "kmeans")
-    return keys + ["johnson2019faiss"] * clustered + DATA.get(request.source, [])
+    keys += ["johnson2019faiss"] * clustered + DATA.get(request.source, [])
+    earlier = Path(recipe.embedding) / "manifest.json"
+    keys += read_json(earlier)["papers"] if embedding == LearnedEncoder.kind and earlier.is_file() else []
+    return list(dict.fromkeys(keys))

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from umeta.artifacts.artifact import read_json
 from umeta.core.errors import InputError
 from umeta.core.rng import Rng
 from umeta.images.embed.embedding import Embedding
@@ -78,6 +79,8 @@ def test_a_run_clusters_what_another_has_learned(tmp_path, first):
     earlier = ImageLearningProcedure.load(first).procedure.encoder.state_dict()
     kept = load_file(tmp_path / "second" / "embedding" / "tensors.safetensors")
     assert all(torch.equal(kept[f"encoder.net.{key}"], value) for key, value in earlier.items())
+    papers = read_json(tmp_path / "second" / "manifest.json")["papers"]
+    assert {"hsu2019cactus", "chen2020simclr"} <= set(papers) and len(set(papers)) == len(papers), "its own and the earlier run's, once"
 
 
 @pytest.mark.parametrize(
