@@ -1,11 +1,9 @@
 """Knows each stage of a run, and how a stopped one is picked up where it was left."""
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from umeta.artifacts.artifact import read_artifact, read_json, write_artifact, write_json
+from umeta.artifacts.artifact import read_artifact, write_artifact, write_json
 from umeta.artifacts.run import RunFolder, StageObserver
 from umeta.benchmarks.oracle import mixed_weights, usable_labelings
 from umeta.core.errors import InputError, InterruptedRunError
@@ -28,17 +26,9 @@ from umeta.functional.prototypes import Metric
 from umeta.images.agreement import Agreement
 from umeta.images.augment import VIEWS
 from umeta.images.cache import ImageCache, build_cache
-from umeta.images.embed.deepcluster import DeepClusterEncoder
-from umeta.images.embed.embedding import Embedding
 from umeta.images.embed.encoder import Encoder, embed_all, quick
-from umeta.images.embed.external import read_embedding
-from umeta.images.embed.learned import LearnedEncoder
-from umeta.images.embed.outside import OutsideEncoder, is_outside
-from umeta.images.embed.pixels import PixelsZca
-from umeta.images.embed.registry import EMBEDDERS
-from umeta.images.embed.training import StoredEncoder, fit
+from umeta.images.embed.training import StoredEncoder
 from umeta.images.embed.vae import VaeEncoder
-from umeta.images.embed.vectors import embed_once
 from umeta.images.episode import Augmentation, Episode, Pool
 from umeta.images.learners.classifier import ImageProcedure
 from umeta.images.learners.heads import HEADS
@@ -46,17 +36,15 @@ from umeta.images.learners.in_context import ContextLearner
 from umeta.images.learners.maml import Maml
 from umeta.images.learners.on_embedding import OnEmbedding
 from umeta.images.learners.protonets import ProtoNets, PrototypeProcedure
-from umeta.images.nets.net import Net
 from umeta.images.partition.neighbors import nearest, partners, shared_neighbors
 from umeta.images.partition.partition import Partitions
 from umeta.images.partition.quality import PARTITION_QUALITY, describe_partitions
-from umeta.images.procedure import ImageLearningProcedure
-from umeta.images.sheet import draw_table, neighbor_table
 from umeta.images.source import ArraySource, ImageSource
 from umeta.images.tasks.instance_tasks import InstanceTasks
 from umeta.images.tasks.latents import LatentViews
 from umeta.images.tasks.mixtures import Mixtures
 from umeta.images.tasks.partition_tasks import PartitionTasks
+from umeta.recipes.embeddings import EmbeddingStage
 from umeta.recipes.pacing import Stages
 from umeta.recipes.parts import make_learner, make_partitioner
 from umeta.recipes.request import Plan, Request, are_drawings, image_sizes, spread
@@ -79,6 +67,7 @@ class Learning:
         self.team, self.hands, self.by = team, hands, hands or in_turn
         self.rng = Rng.from_seed(request.seed)
         self.stages = Stages(request, run, reporter, stop)
+        self.embedder = EmbeddingStage(request, run, self.stages, reporter, partial(self.counted, what="images embedded"), self.by)
 
     def pace(self, stage: str, share: float | None, after_s: float = 0.0) -> Pace:
         """Return a stage's pace; see `Stages`."""
@@ -118,69 +107,13 @@ class Learning:
             self.reporter.note(f"{cache.info['n_duplicates']} exact duplicates are used once")
         return cache
 
-    def embedding(self, cache: ImageCache) -> Embedding:
-        """Train, fit, read or take over the embedding."""
-        folder = self.run.path / "embedding"
-        pool = fingerprint(cache)
-        if folder.is_dir():
-            return Embedding.read(folder, pool)
-        method, rng = self.recipe.embedding, self.rng.fork("embedding")
-        if method in EMBEDDERS:
-            embedder = EMBEDDERS[method]("drawings" if are_drawings(cache.images) else "photos")
-            state = embedder.init(cache.images, rng.fork("init"))
-            pace = self.pace("embedding", self.recipe.embedding_share)
-            start, observer = self.observed("embedding", pace, embedder.shown, state)
-            state = fit(embedder, cache.images, pace, rng, state=state, start=start, observer=observer)
-            observer.close()
-            encoder = embedder.encoder(state, cache.images)
-            made = Embedding(embed_all(encoder, cache.images, by=self.by), pool, method, encoder)
-            table = embedder.picture(state, cache.images, rng.fork("picture"))
-        elif method in ("pixels", "contrast"):
-            self.reporter.stage("embedding")
-            whitened = PixelsZca.fit(cache.images, whiten=method == "pixels")
-            made = Embedding(embed_all(whitened, cache.images, by=self.by), pool, method, whitened)
-        elif is_outside(method):
-            self.reporter.stage("embedding")
-            taken = OutsideEncoder.open(method, self.recipe.encoder_labels)
-            counted = partial(self.counted, what="images embedded")
-            matrix = embed_once(taken, cache.images, cache.hashes, on_progress=counted, note=self.reporter.note, by=self.by)
-            made = Embedding(matrix, pool, taken.kind, taken)
-        elif method.endswith(".npz"):
-            made = Embedding(read_embedding(Path(method), len(cache.images)), pool, "external", None)
-        elif (Path(method) / "embedding").is_dir():
-            made = Embedding.read(Path(method) / "embedding", pool)
-        else:
-            made = self._by_run(Path(method), cache, pool)
-        if method not in EMBEDDERS:
-            table = neighbor_table(made.matrix, cache.images, rng.fork("picture"))
-        draw_table(table, self.run.path / "embedding.png")
-        made.write(folder)
-        return made
-
-    def _by_run(self, run: Path, cache: ImageCache, pool: str) -> Embedding:
-        """Embed the pool by the network that an earlier run has learned."""
-        self.reporter.stage("embedding")
-        earlier = ImageLearningProcedure.load(run)
-        seen, (channels, side, _) = earlier.preparation, cache.images.shape[1:]
-        if (seen.channels, seen.side) != (channels, side):
-            raise InputError(
-                f"{run} learned from {seen.side}x{seen.side} images of {seen.channels} channels, these are {side}x{side} of {channels}; "
-                f"give --image-size {seen.side}, or a run on images of their kind"
-            )
-        if n_labels := sum(read_json(run / "manifest.json")["labels_seen"].values()):
-            raise InputError(f"{run} has seen {n_labels} labels, so clusters of what it learned would pass them on; give a run without any")
-        if fingerprint(ImageCache.open(run / "cache")) != pool:
-            raise InputError(f"{run} learned from other images; give a run on this source, under the same protocol")
-        encoder = LearnedEncoder.of_run(earlier.procedure.encoder, cache.images, run)
-        return Embedding(embed_all(encoder, cache.images, by=self.by), pool, LearnedEncoder.kind, encoder)
-
     def partitions(self, cache: ImageCache, plan: Plan) -> Tensor:
         """Cluster the embedding, or where labels are drawn at random, nothing; returns pseudo-labels, shape [n_partitions, n_images]."""
         folder = self.run.path / "partition"
         if folder.is_dir():
             return read_artifact(folder, "partition")[0]["labels"].int()
         recipe = self.recipe
-        matrix = torch.empty(len(cache.images), 0) if recipe.partition == "random" else self.embedding(cache).matrix
+        matrix = torch.empty(len(cache.images), 0) if recipe.partition == "random" else self.embedder.obtain(cache).matrix
         self.reporter.stage("partition")
         partitioner = make_partitioner(recipe, plan)
         budget_s = self.request.budget_s
@@ -233,7 +166,7 @@ class Learning:
         """Return how images of tasks are changed; where they are to be drawn from codes, that takes an embedding with a decoder."""
         if plan.augment not in ("latent-noise", "latent-mix"):
             return VIEWS.get(plan.augment)
-        autoencoder = self.embedding(cache).encoder
+        autoencoder = self.embedder.obtain(cache).encoder
         if not isinstance(autoencoder, VaeEncoder):
             raise InputError(
                 f"{plan.augment} needs an embedding that can draw its codes; give --embedding vae, not {self.recipe.embedding}"
@@ -247,7 +180,7 @@ class Learning:
 
     def encoded(self, cache: ImageCache) -> tuple[Tensor, StoredEncoder]:
         """Return the matrix of the embedding and its encoder, where new images have to be embedded too."""
-        embedding = self.embedding(cache)
+        embedding = self.embedder.obtain(cache)
         if embedding.encoder is None:
             raise InputError(f"{self.recipe.embedding} is a matrix without an encoder, so new images cannot be compared; name an encoder")
         return embedding.matrix, embedding.encoder
@@ -255,22 +188,12 @@ class Learning:
     def learner(self, cache: ImageCache, pool: Pool, plan: Plan) -> MetaLearner[Episode, ModuleState, ImageProcedure]:
         """Return the recipe's learner; one that practices on the embedding finds the pool's vectors in the pool."""
         if self.recipe.practice_on == "images":
-            return make_learner(self.recipe, plan, self.beginning(cache) if self.recipe.start == "embedding" else None)
+            return make_learner(self.recipe, plan, self.embedder.network(cache) if self.recipe.start == "embedding" else None)
         matrix, encoder = self.encoded(cache)
         pool.keep(encoder, matrix)
         learner = make_learner(self.recipe, replace(plan, channels=matrix.shape[1], side=1))
         assert isinstance(learner, ProtoNets | Maml)
         return OnEmbedding(learner, encoder)
-
-    def beginning(self, cache: ImageCache) -> Net:
-        """Return the network of the embedding, at whose weights practice is to begin."""
-        encoder = self.embedding(cache).encoder
-        if not isinstance(encoder, LearnedEncoder | DeepClusterEncoder):
-            raise InputError(
-                f"the embedding of {self.recipe.embedding} is not by a network that learners practice; "
-                "give --embedding deepcluster or a run of ProtoNets, or leave out --start embedding"
-            )
-        return encoder.net
 
     def practice(
         self, cache: ImageCache, tasks: PartitionTasks | InstanceTasks, plan: Plan
@@ -367,9 +290,3 @@ class Learning:
             self.reporter.note(f"{name}: {share:.0%} of the images have others that share their neighbors")
             write_artifact(folder, "neighbors", {"partners": found}, {"n_neighbors": self.recipe.n_neighbors})
         return self.team.first(found).numpy()
-
-
-def fingerprint(cache: ImageCache) -> str:
-    """Return a hash of a pool's content, in its order and size."""
-    shape = np.asarray(cache.images.shape).tobytes()
-    return hashlib.sha256(shape + np.ascontiguousarray(cache.hashes).tobytes()).hexdigest()
