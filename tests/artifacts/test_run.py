@@ -18,8 +18,8 @@ from umeta.core.state import ModuleState
 CONFIG = {"source": "photos", "recipe": {"name": "cactus", "n_way": 20}, "seed": 0}
 
 
-def start(path, config=CONFIG, *, resume=False, overwrite=False):
-    return RunFolder.start(path, dict(config), resume=resume, overwrite=overwrite)
+def start(path, config=CONFIG, *, resume=False, overwrite=False, usual=None):
+    return RunFolder.start(path, dict(config), resume=resume, overwrite=overwrite, usual=usual)
 
 
 def make_state(value=0.0):
@@ -87,6 +87,13 @@ def test_other_settings_are_not_resumed_and_every_change_is_told(path):
     with pytest.raises(InputError, match=r"other settings \(new was None, now 1, n_way was 20, now 5, seed was 0, now 7\)"):
         start(path, CONFIG | {"seed": 7, "new": 1, "recipe": {"name": "cactus", "n_way": 5}}, resume=True)
     assert read_json(path / "config.json") == CONFIG
+
+
+def test_a_run_of_an_earlier_version_goes_on_where_what_it_lacks_is_as_it_was(path):
+    start(path).release()
+    start(path, CONFIG | {"recipe": {**CONFIG["recipe"], "begin": "random"}}, resume=True, usual={"begin": "random"}).release()
+    with pytest.raises(InputError, match=r"other settings \(begin was 'random', now 'embedding'\)"):
+        start(path, CONFIG | {"recipe": {**CONFIG["recipe"], "begin": "embedding"}}, resume=True, usual={"begin": "random"})
 
 
 def test_of_another_recipe_only_the_name_is_told(path):

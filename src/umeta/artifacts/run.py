@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -52,8 +53,17 @@ class RunFolder:
         self._abandoned = False
 
     @classmethod
-    def start(cls, path: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunFolder":
+    def start(
+        cls, path: Path, config: dict[str, Any], *, resume: bool, overwrite: bool, usual: Mapping[str, Any] | None = None
+    ) -> "RunFolder":
         """Take possession of a run folder.
+
+        Args:
+            path: The folder.
+            config: What was asked for, JSON-ready.
+            resume: Go on with the run that it holds, if it holds one.
+            overwrite: Replace that run.
+            usual: What a setting of the recipe is that the run lacks, for an earlier version made it; see `defaults_of`.
 
         Raises:
             InputError: It exists and neither `resume` nor `overwrite` was asked for; it holds a run with another configuration; it is
@@ -69,7 +79,7 @@ class RunFolder:
                 raise InputError(f"{path} exists; go on with --resume, start anew with --overwrite, or choose another --out")
             if occupied and not was:
                 raise InputError(f"{path} is not a run folder, so it is left alone; choose another --out")
-            changed = _told(was, json.loads(json.dumps(config)))
+            changed = _told(_filled(was, usual or {}), json.loads(json.dumps(config)))
             if resume and was and changed:
                 raise InputError(f"{path} holds a run with other settings ({changed}); resume with the same, or use --overwrite")
             around = next((folder for folder in path.absolute().parents if is_run(folder)), None)
@@ -211,6 +221,17 @@ def _config_of(path: Path) -> dict[str, Any]:
     except ArtifactError:
         return {}
     return config if {"source", "recipe", "seed"} <= config.keys() else {}
+
+
+def defaults_of(settings: object) -> dict[str, Any]:
+    """Return the defaults of a dataclass, of fields with plain ones: what an earlier version did that did not have the field."""
+    assert is_dataclass(settings)
+    return {each.name: each.default for each in fields(settings) if each.default is not MISSING}
+
+
+def _filled(config: dict[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = config.get("recipe")
+    return config | {"recipe": {**json.loads(json.dumps(usual)), **recipe}} if isinstance(recipe, dict) else config
 
 
 def _told(was: dict[str, Any], now: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from umeta.artifacts.artifact import read_json
-from umeta.artifacts.run import RunFolder
+from umeta.artifacts.run import RunFolder, defaults_of
 from umeta.core.hands import Hands
 from umeta.core.memory import keep_large_blocks
 from umeta.core.parallel import ALONE, Team
@@ -74,11 +74,12 @@ def learn(
     check_shared(request, team)
     stop = stop or (lambda: False)
     keep_large_blocks()
+    usual = defaults_of(request.recipe)
     if team.rank:
         with mirrored(out, team) as mirror:
-            start = partial(RunFolder.start, mirror, asdict(request), resume=True, overwrite=False)
+            start = partial(RunFolder.start, mirror, asdict(request), resume=True, overwrite=False, usual=usual)
             return _learn(request, start, Quiet(), stop, None, team, None)
-    start = partial(RunFolder.start, out, asdict(request), resume=resume, overwrite=overwrite)
+    start = partial(RunFolder.start, out, asdict(request), resume=resume, overwrite=overwrite, usual=usual)
     return _learn(request, start, reporter, stop, began, team, hands)
 
 

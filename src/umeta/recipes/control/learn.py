@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from umeta.artifacts.artifact import read_artifact, read_json, write_artifact
-from umeta.artifacts.run import RunFolder
+from umeta.artifacts.run import RunFolder, defaults_of
 from umeta.benchmarks.goals import GOALS, TrueTasks
 from umeta.control.coverage import coverage
 from umeta.control.envs.catalog import make_process
@@ -226,7 +226,7 @@ def learn_control(
     reporter = reporter or Quiet()
     oracle = request.recipe.objective is None
     truth = true_tasks_of(request.process) if oracle else None
-    run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite)
+    run = RunFolder.start(out, asdict(request), resume=resume, overwrite=overwrite, usual=defaults_of(request.recipe))
     run.count(time.monotonic() - began if began is not None else 0.0)
     if run.finished:
         run.release()
